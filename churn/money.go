@@ -2,6 +2,8 @@ package churn
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/govalues/decimal"
 )
@@ -18,16 +20,71 @@ type OptionalMoney struct {
 	Known  bool
 }
 
-// Money parses an exact amount such as "1200.50".
+// Money parses an exact amount such as "1200.50" or "1.2e3". An amount that would lose a digit is refused, never rounded.
 func Money(s string) (OptionalMoney, error) {
-	d, err := decimal.Parse(s)
+	mantissa, exponent := s, 0
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		e, err := strconv.Atoi(s[i+1:])
+		if err != nil || e < -MoneyDigits || e > MoneyDigits {
+			return OptionalMoney{}, badAmount(s)
+		}
+		mantissa, exponent = s[:i], e
+	}
+	units, err := moneyUnits(mantissa, exponent)
 	if err != nil {
-		return OptionalMoney{}, fmt.Errorf("amount %q is not a decimal number", s)
+		return OptionalMoney{}, badAmount(s)
 	}
-	if t := d.Trim(0); t.Scale() > MoneyScale || t.Prec() > MoneyDigits || t.Prec()-t.Scale() > MoneyDigits-MoneyScale {
-		return OptionalMoney{}, fmt.Errorf("amount %q has more than %d digits or more than %d decimals", s, MoneyDigits, MoneyScale)
+	return MoneyFromUnits(units), nil
+}
+
+func badAmount(s string) error {
+	return fmt.Errorf("%s is not an amount of at most %d digits with %d decimals", shortQuote(s), MoneyDigits, MoneyScale)
+}
+
+// moneyUnits reads [-+]digits[.digits] as ten-thousandths, shifted by a decimal exponent.
+func moneyUnits(s string, exponent int) (int64, error) {
+	negative := strings.HasPrefix(s, "-")
+	if negative || strings.HasPrefix(s, "+") {
+		s = s[1:]
 	}
-	return OptionalMoney{Amount: d, Known: true}, nil
+	whole, fraction, dotted := strings.Cut(s, ".")
+	if whole == "" || dotted && fraction == "" {
+		return 0, strconv.ErrSyntax
+	}
+	fraction = strings.TrimRight(fraction, "0")
+	shift := MoneyScale - len(fraction) + exponent // zeros to append to the digits; below zero there is a digit too many
+	digits := strings.TrimLeft(whole+fraction, "0")
+	for shift < 0 && strings.HasSuffix(digits, "0") {
+		digits, shift = digits[:len(digits)-1], shift+1
+	}
+	if digits == "" {
+		return 0, allDigits(whole + fraction)
+	}
+	if shift < 0 || len(digits)+shift > MoneyDigits {
+		return 0, strconv.ErrRange
+	}
+	if err := allDigits(digits); err != nil {
+		return 0, err
+	}
+	units, err := strconv.ParseInt(digits+strings.Repeat("0", shift), 10, 64)
+	if negative {
+		units = -units
+	}
+	return units, err
+}
+
+func allDigits(s string) error {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return strconv.ErrSyntax
+		}
+	}
+	return nil
+}
+
+// MoneyFromUnits is the amount of so many ten-thousandths.
+func MoneyFromUnits(units int64) OptionalMoney {
+	return OptionalMoney{Amount: decimal.MustNew(units, MoneyScale), Known: true}
 }
 
 // MustMoney is Money for constants and tests; it panics on a bad amount.
@@ -37,6 +94,14 @@ func MustMoney(s string) OptionalMoney {
 		panic(err)
 	}
 	return m
+}
+
+// String writes the amount with at least two decimals, for example 1200.50; nothing where it is not known.
+func (m OptionalMoney) String() string {
+	if !m.Known {
+		return ""
+	}
+	return m.Amount.Trim(2).String()
 }
 
 // Float returns the amount as a float64 for ratios; amounts themselves are never kept as floats.

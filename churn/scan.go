@@ -1,0 +1,588 @@
+package churn
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// MaxText is the longest text, in bytes, that a field may hold.
+const MaxText = 1 << 20
+
+// maxDepth bounds nesting, so that a hostile value cannot exhaust the stack.
+const maxDepth = 100
+
+// scanner reads one JSON value strictly, in one pass and without reflection. encoding/json is not used because it
+// silently keeps the last of duplicate keys and repairs invalid UTF-8, and costs several times as much (docs/adr/0003).
+//
+// The first fault sticks: every later call returns zero values, so callers need to look at err only once.
+type scanner struct {
+	src   string
+	pos   int
+	depth int
+	path  string   // dotted path of the object being read, with a trailing dot
+	keys  []string // keys of the objects that are open, to find duplicates
+	err   *Rejection
+}
+
+func newScanner(value []byte) *scanner {
+	s := &scanner{src: string(value)}
+	switch {
+	case len(value) == 0:
+		s.fail(CodeEmptyValue, "", "the record has no value")
+	case !utf8.ValidString(s.src):
+		s.fail(CodeInvalidUTF8, "", "the value is not valid UTF-8")
+	}
+	return s
+}
+
+// fail records the first fault. field is relative to the object being read.
+func (s *scanner) fail(code Code, field, format string, args ...any) {
+	if s.err == nil {
+		s.err = &Rejection{Code: code, Field: strings.TrimSuffix(s.path+field, "."), Reason: fmt.Sprintf(format, args...)}
+	}
+}
+
+func (s *scanner) malformed(format string, args ...any) {
+	if s.err == nil {
+		s.err = &Rejection{Code: CodeMalformedJSON, Reason: fmt.Sprintf("at byte %d: ", s.pos) + fmt.Sprintf(format, args...)}
+	}
+}
+
+func (s *scanner) space() {
+	for s.pos < len(s.src) {
+		switch s.src[s.pos] {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// peek returns the first byte of the next token, 0 at the end or after a fault.
+func (s *scanner) peek() byte {
+	if s.err != nil {
+		return 0
+	}
+	s.space()
+	if s.pos >= len(s.src) {
+		s.malformed("the value ends too early")
+		return 0
+	}
+	return s.src[s.pos]
+}
+
+func (s *scanner) expect(c byte) bool {
+	got := s.peek()
+	if s.err == nil && got != c {
+		s.malformed("found %q where %q belongs", got, c)
+	}
+	if s.err != nil {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+// end checks that nothing follows the value.
+func (s *scanner) end() {
+	if s.err != nil {
+		return
+	}
+	if s.space(); s.pos < len(s.src) {
+		s.malformed("something follows the value")
+	}
+}
+
+// object reads an object and calls visit for each key; visit must read the value. Duplicate keys are a fault.
+func (s *scanner) object(visit func(key string)) {
+	if !s.expect('{') || !s.deeper() {
+		return
+	}
+	defer func() { s.depth-- }()
+	base := len(s.keys)
+	defer func() { s.keys = s.keys[:base] }()
+	var many map[string]struct{} // only for wide objects, where a linear search would be quadratic
+	if s.peek() == '}' {
+		s.pos++
+		return
+	}
+	for s.err == nil {
+		if s.peek() != '"' {
+			s.malformed("an object's key must be a string")
+			return
+		}
+		key := s.rawString()
+		if s.err != nil {
+			return
+		}
+		if s.seen(base, key, &many) {
+			s.fail(CodeDuplicateKey, key, "the key %s stands twice in one object", shortQuote(key))
+			return
+		}
+		if !s.expect(':') {
+			return
+		}
+		visit(key)
+		switch s.peek() {
+		case ',':
+			s.pos++
+		case '}':
+			s.pos++
+			return
+		default:
+			s.malformed("a comma or the end of the object belongs here")
+		}
+	}
+}
+
+// seen notes key among the keys of the object whose keys begin at base, and reports whether it was there already.
+func (s *scanner) seen(base int, key string, many *map[string]struct{}) bool {
+	const narrow = 32
+	if *many != nil {
+		if _, twice := (*many)[key]; twice {
+			return true
+		}
+		(*many)[key] = struct{}{}
+		return false
+	}
+	for _, k := range s.keys[base:] {
+		if k == key {
+			return true
+		}
+	}
+	s.keys = append(s.keys, key)
+	if len(s.keys)-base > narrow {
+		*many = make(map[string]struct{}, 4*narrow)
+		for _, k := range s.keys[base:] {
+			(*many)[k] = struct{}{}
+		}
+	}
+	return false
+}
+
+// array reads an array and calls visit for each element; visit must read the element.
+func (s *scanner) array(visit func(i int)) {
+	if !s.expect('[') || !s.deeper() {
+		return
+	}
+	defer func() { s.depth-- }()
+	if s.peek() == ']' {
+		s.pos++
+		return
+	}
+	for i := 0; s.err == nil; i++ {
+		visit(i)
+		switch s.peek() {
+		case ',':
+			s.pos++
+		case ']':
+			s.pos++
+			return
+		default:
+			s.malformed("a comma or the end of the list belongs here")
+		}
+	}
+}
+
+func (s *scanner) deeper() bool {
+	if s.depth++; s.depth > maxDepth {
+		s.malformed("nested more than %d levels deep", maxDepth)
+		return false
+	}
+	return true
+}
+
+// in reads an object or list under a field's name, so that faults inside name their whole path.
+func (s *scanner) in(field string, read func()) {
+	outer := s.path
+	s.path += field + "."
+	read()
+	s.path = outer
+}
+
+// skip reads a value that no field wants, as strictly as any other.
+func (s *scanner) skip() {
+	switch c := s.peek(); {
+	case c == '{':
+		s.object(func(string) { s.skip() })
+	case c == '[':
+		s.array(func(int) { s.skip() })
+	case c == '"':
+		s.rawString()
+	case c == '-' || c >= '0' && c <= '9':
+		s.rawNumber()
+	case c != 0:
+		s.literal()
+	}
+}
+
+// literal reads true, false or null.
+func (s *scanner) literal() string {
+	for _, word := range [...]string{"true", "false", "null"} {
+		if strings.HasPrefix(s.src[s.pos:], word) {
+			s.pos += len(word)
+			return word
+		}
+	}
+	s.malformed("found %q where a value belongs", s.src[s.pos])
+	return ""
+}
+
+// null reads a null if one comes next. A null is the same as an absent field.
+func (s *scanner) null() bool {
+	if s.peek() == 'n' {
+		return s.literal() == "null"
+	}
+	return false
+}
+
+// is checks the JSON type of the next value by its first byte.
+func (s *scanner) is(field, want string, first string) bool {
+	c := s.peek()
+	if s.err != nil {
+		return false
+	}
+	if strings.IndexByte(first, c) >= 0 {
+		return true
+	}
+	s.fail(CodeWrongType, field, "must be %s, found %s", want, jsonType(c))
+	return false
+}
+
+func jsonType(first byte) string {
+	switch {
+	case first == '{':
+		return "an object"
+	case first == '[':
+		return "a list"
+	case first == '"':
+		return "a string"
+	case first == 't' || first == 'f':
+		return "a boolean"
+	case first == '-' || first >= '0' && first <= '9':
+		return "a number"
+	}
+	return "something that is not JSON"
+}
+
+// text reads an optional string.
+func (s *scanner) text(field string) string {
+	if s.null() || !s.is(field, "a string", `"`) {
+		return ""
+	}
+	v := s.rawString()
+	if len(v) > MaxText {
+		s.fail(CodeTextTooLong, field, "has %d bytes, at most %d are allowed", len(v), MaxText)
+	}
+	return v
+}
+
+// rawString reads a string token. Without escapes it is a slice of the source, which costs nothing.
+func (s *scanner) rawString() string {
+	s.pos++ // the opening quote
+	start := s.pos
+	for i := start; i < len(s.src); i++ {
+		switch c := s.src[i]; {
+		case c == '"':
+			s.pos = i + 1
+			return s.src[start:i]
+		case c == '\\':
+			return s.escapedString(start, i)
+		case c < 0x20:
+			s.pos = i
+			s.malformed("a control character stands unescaped in a string")
+			return ""
+		}
+	}
+	s.pos = len(s.src)
+	s.malformed("a string does not end")
+	return ""
+}
+
+func (s *scanner) escapedString(start, i int) string {
+	var b strings.Builder
+	b.WriteString(s.src[start:i])
+	for i < len(s.src) {
+		switch c := s.src[i]; {
+		case c == '"':
+			s.pos = i + 1
+			return b.String()
+		case c < 0x20:
+			s.pos = i
+			s.malformed("a control character stands unescaped in a string")
+			return ""
+		case c == '\\':
+			n := s.escape(&b, i)
+			if n == 0 {
+				return ""
+			}
+			i += n
+		default:
+			b.WriteByte(c)
+			i++
+		}
+	}
+	s.pos = len(s.src)
+	s.malformed("a string does not end")
+	return ""
+}
+
+// escape writes the character that the escape at i stands for and returns the escape's length, 0 after a fault.
+func (s *scanner) escape(b *strings.Builder, i int) int {
+	s.pos = i
+	if i+1 >= len(s.src) {
+		s.malformed("a string does not end")
+		return 0
+	}
+	switch c := s.src[i+1]; c {
+	case '"', '\\', '/':
+		b.WriteByte(c)
+	case 'b':
+		b.WriteByte('\b')
+	case 'f':
+		b.WriteByte('\f')
+	case 'n':
+		b.WriteByte('\n')
+	case 'r':
+		b.WriteByte('\r')
+	case 't':
+		b.WriteByte('\t')
+	case 'u':
+		r, ok := s.hex4(i + 2)
+		if !ok {
+			s.malformed("\\u must be followed by four hexadecimal digits")
+			return 0
+		}
+		if !utf16.IsSurrogate(r) {
+			b.WriteRune(r)
+			return 6
+		}
+		low, ok := rune(0), false
+		if strings.HasPrefix(s.src[i+6:], `\u`) {
+			low, ok = s.hex4(i + 8)
+		}
+		pair := utf16.DecodeRune(r, low)
+		if !ok || pair == utf8.RuneError {
+			// Written out it would become U+FFFD: a change of the client's words that nobody would notice.
+			s.fail(CodeInvalidUTF8, "", "at byte %d: half of a surrogate pair is not a character", i)
+			return 0
+		}
+		b.WriteRune(pair)
+		return 12
+	default:
+		s.malformed("\\%c is not an escape of JSON", c)
+		return 0
+	}
+	return 2
+}
+
+func (s *scanner) hex4(i int) (rune, bool) {
+	if i+4 > len(s.src) {
+		return 0, false
+	}
+	var r rune
+	for _, c := range []byte(s.src[i : i+4]) {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// rawNumber reads a number token by JSON's grammar.
+func (s *scanner) rawNumber() string {
+	start := s.pos
+	digits := func() int {
+		from := s.pos
+		for s.pos < len(s.src) && s.src[s.pos] >= '0' && s.src[s.pos] <= '9' {
+			s.pos++
+		}
+		return s.pos - from
+	}
+	at := func(chars string) bool { return s.pos < len(s.src) && strings.IndexByte(chars, s.src[s.pos]) >= 0 }
+	if at("-") {
+		s.pos++
+	}
+	leadingZero := at("0")
+	if n := digits(); n == 0 || leadingZero && n > 1 {
+		s.malformed("a number is not written as JSON wants it")
+		return ""
+	}
+	if at(".") {
+		s.pos++
+		if digits() == 0 {
+			s.malformed("a number is not written as JSON wants it")
+			return ""
+		}
+	}
+	if at("eE") {
+		s.pos++
+		if at("+-") {
+			s.pos++
+		}
+		if digits() == 0 {
+			s.malformed("a number is not written as JSON wants it")
+			return ""
+		}
+	}
+	return s.src[start:s.pos]
+}
+
+const startsNumber = "-0123456789"
+
+// number reads an optional finite number between low and high.
+func (s *scanner) number(field string, low, high float64) *float64 {
+	if s.null() || !s.is(field, "a number", startsNumber) {
+		return nil
+	}
+	raw := s.rawNumber()
+	if s.err != nil {
+		return nil
+	}
+	v, err := strconv.ParseFloat(raw, 64)
+	if err != nil || math.IsInf(v, 0) || v < low || v > high {
+		s.fail(CodeBadValue, field, "%s is not between %v and %v", shortQuote(raw), low, high)
+		return nil
+	}
+	return &v
+}
+
+// integer reads an optional whole number between low and high.
+func (s *scanner) integer(field string, low, high int64) (v int64, given bool) {
+	if s.null() || !s.is(field, "a whole number", startsNumber) {
+		return 0, false
+	}
+	raw := s.rawNumber()
+	if s.err != nil {
+		return 0, false
+	}
+	v, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil && strings.ContainsAny(raw, ".eE") {
+		s.fail(CodeWrongType, field, "must be a whole number, found %s", shortQuote(raw))
+		return 0, false
+	}
+	if err != nil || v < low || v > high {
+		s.fail(CodeBadValue, field, "%s is not between %d and %d", shortQuote(raw), low, high)
+		return 0, false
+	}
+	return v, true
+}
+
+// count reads an optional number of things.
+func (s *scanner) count(field string) *int {
+	v, given := s.integer(field, 0, math.MaxInt32)
+	if !given {
+		return nil
+	}
+	n := int(v)
+	return &n
+}
+
+// boolean reads an optional boolean.
+func (s *scanner) boolean(field string) *bool {
+	if s.null() || !s.is(field, "true or false", "tf") {
+		return nil
+	}
+	v := s.literal() == "true"
+	return &v
+}
+
+// money reads an optional amount of at least zero: a JSON number or a decimal string.
+func (s *scanner) money(field string) OptionalMoney {
+	if s.null() || !s.is(field, "a number or a decimal string", `"`+startsNumber) {
+		return OptionalMoney{}
+	}
+	var raw string
+	if s.src[s.pos] == '"' {
+		raw = s.rawString()
+	} else {
+		raw = s.rawNumber()
+	}
+	if s.err != nil {
+		return OptionalMoney{}
+	}
+	m, err := Money(raw)
+	switch {
+	case err != nil:
+		s.fail(CodeBadMoney, field, "%v", err)
+	case m.Amount.IsNeg():
+		s.fail(CodeBadValue, field, "%s is below zero", shortQuote(raw))
+	}
+	return m
+}
+
+var (
+	firstInstant = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+	endOfTime    = time.Date(2201, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// instant reads an optional RFC 3339 time, to the millisecond.
+func (s *scanner) instant(field string) time.Time {
+	if s.null() || !s.is(field, "an RFC 3339 time as a string", `"`) {
+		return time.Time{}
+	}
+	raw := s.rawString()
+	if s.err != nil {
+		return time.Time{}
+	}
+	t, r := ParseInstant(raw)
+	if r != nil {
+		s.fail(r.Code, field, "%s", r.Reason)
+	}
+	return t
+}
+
+// ParseInstant reads an RFC 3339 time in the years 1970 to 2200, as UTC to the millisecond.
+func ParseInstant(raw string) (time.Time, *Rejection) {
+	t, err := time.Parse(time.RFC3339, raw)
+	if err != nil {
+		return time.Time{}, &Rejection{Code: CodeBadTime, Reason: fmt.Sprintf("%s is not an RFC 3339 time such as 2026-01-31T09:30:00Z", shortQuote(raw))}
+	}
+	t = t.UTC().Truncate(time.Millisecond)
+	if t.Before(firstInstant) || !t.Before(endOfTime) {
+		return time.Time{}, &Rejection{Code: CodeTimeOutOfRange, Reason: fmt.Sprintf("%s is outside the years 1970 to 2200", shortQuote(raw))}
+	}
+	return t, nil
+}
+
+// oneOf reads an optional string of a closed list.
+func (s *scanner) oneOf(field string, allowed ...string) string {
+	v := s.text(field)
+	if v == "" {
+		return ""
+	}
+	for _, a := range allowed {
+		if v == a {
+			return v
+		}
+	}
+	s.fail(CodeBadValue, field, "%s is none of %s", shortQuote(v), strings.Join(allowed, ", "))
+	return ""
+}
+
+// shortQuote quotes what a producer sent without letting it fill a log.
+func shortQuote(v string) string {
+	const most = 60
+	if len(v) > most {
+		cut := most
+		for cut > 0 && !utf8.RuneStart(v[cut]) {
+			cut--
+		}
+		return strconv.Quote(v[:cut]) + "..."
+	}
+	return strconv.Quote(v)
+}
