@@ -1,0 +1,10 @@
+package embedded
+
+import "syscall"
+
+// childAttributes puts the child in a process group of its own, so that Ctrl-C
+// reaches only the parent, which then stops the child in order. Should the
+// parent be killed outright the kernel kills the child.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
