@@ -1,0 +1,190 @@
+package warehouse
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/pressly/goose/v3"
+)
+
+// Migrate creates the database if it is missing, brings its tables up to date, replaces all views and notes the settings
+// that views need. A second run changes nothing. It refuses a schema that is newer than this build.
+func (w *Warehouse) Migrate(ctx context.Context) error {
+	if err := w.createDatabase(ctx); err != nil {
+		return err
+	}
+	db, provider, err := w.migrations()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := refuseNewer(ctx, provider); err != nil {
+		return err
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return w.explain("migrating the warehouse", err)
+	}
+	if err := w.replaceViews(ctx); err != nil {
+		return err
+	}
+	return w.noteSettings(ctx)
+}
+
+func (w *Warehouse) createDatabase(ctx context.Context) error {
+	c := w.config
+	c.Database = "default"
+	options, err := c.options()
+	if err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return w.explain("creating the database", err)
+	}
+	defer conn.Close()
+	ctx, cancel := w.within(ctx)
+	defer cancel()
+	// Validate has bounded the name to letters, digits and underscores; an identifier parameter would do as well.
+	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"database": w.config.Database}))
+	return w.explain("creating the database "+w.config.Database, conn.Exec(ctx, query("create_database")))
+}
+
+// migrations opens the tables' migrations. Goose keeps its ledger in the table schema_versions.
+func (w *Warehouse) migrations() (*sql.DB, *goose.Provider, error) {
+	options, err := w.config.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := fs.Sub(files, "migrations")
+	if err != nil {
+		return nil, nil, err
+	}
+	db := clickhouse.OpenDB(options)
+	provider, err := goose.NewProvider(goose.DialectClickHouse, db, dir, goose.WithTableName("schema_versions"))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("reading the migrations: %w", err), db.Close())
+	}
+	return db, provider, nil
+}
+
+func refuseNewer(ctx context.Context, provider *goose.Provider) error {
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the schema's version: %w", err)
+	}
+	if current > target {
+		return fmt.Errorf("the schema is at version %d, this build knows %d: run the newer aftershock that migrated it", current, target)
+	}
+	return nil
+}
+
+// CheckSchema refuses to work on a schema that is not this build's.
+func (w *Warehouse) CheckSchema(ctx context.Context) error {
+	db, provider, err := w.migrations()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	current, target, err := provider.GetVersions(ctx)
+	switch {
+	case err != nil:
+		return w.explain("reading the schema's version", err)
+	case current < target:
+		return fmt.Errorf("the schema of %s is at version %d, this build needs %d: run `aftershock migrate`", w.config.Database, current, target)
+	case current > target:
+		return fmt.Errorf("the schema of %s is at version %d, this build knows %d: run the newer aftershock", w.config.Database, current, target)
+	}
+	return nil
+}
+
+// View is one view as its .sql file describes it.
+type View struct {
+	Name        string
+	Description string // what it answers, from the comment above it
+	Example     string // a query, from the comment above it
+	create      string
+}
+
+// Views lists the views in the order in which they build on one another.
+func Views() ([]View, error) {
+	names, err := fs.Glob(files, "views/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(names)
+	var views []View
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, statement := range strings.SplitAfter(string(text), ";\n\n") {
+			v, err := parseView(statement)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			views = append(views, v)
+		}
+	}
+	return views, nil
+}
+
+// parseView reads `-- name: description`, `-- Example:` and the statement below.
+func parseView(statement string) (View, error) {
+	var v View
+	var comment, example, create []string
+	inExample := false
+	for line := range strings.Lines(statement) {
+		line = strings.TrimRight(line, "\n")
+		text, isComment := strings.CutPrefix(line, "--")
+		text = strings.TrimPrefix(text, " ")
+		switch {
+		case !isComment || len(create) > 0:
+			if line != "" || len(create) > 0 {
+				create = append(create, line)
+			}
+		case strings.TrimSpace(text) == "Example:":
+			inExample = true
+		case inExample:
+			example = append(example, strings.TrimPrefix(text, "  "))
+		default:
+			comment = append(comment, text)
+		}
+	}
+	v.create = strings.TrimRight(strings.Join(create, "\n"), ";\n ")
+	v.Example = strings.Join(example, "\n")
+	name, description, found := strings.Cut(strings.Join(comment, " "), ": ")
+	v.Name, _, _ = strings.Cut(name, "(")
+	v.Description = description
+	if !found || v.Example == "" || !strings.HasPrefix(v.create, "CREATE OR REPLACE VIEW "+v.Name+" AS") {
+		return v, fmt.Errorf("view %q needs a line `-- name: what it answers`, an example and CREATE OR REPLACE VIEW", name)
+	}
+	return v, nil
+}
+
+func (w *Warehouse) replaceViews(ctx context.Context) error {
+	views, err := Views()
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		if err := w.conn.Exec(ctx, v.create); err != nil {
+			return w.explain("replacing the view "+v.Name, err)
+		}
+	}
+	return nil
+}
+
+// noteSettings stores what views need of the configuration, only where it changed.
+func (w *Warehouse) noteSettings(ctx context.Context) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
+		"name": "reporting_currency", "value": w.config.ReportingCurrency, "now": timeParameter(w.clock()),
+	}))
+	return w.explain("noting the reporting currency", w.conn.Exec(ctx, query("note_setting")))
+}

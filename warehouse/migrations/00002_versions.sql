@@ -1,0 +1,192 @@
+-- What was the present of each deal, attempt and link, and from when to when that was known. Upkeep alone writes here.
+-- A row is replaced by the same key with a greater version; is_deleted takes away what is no longer so.
+
+-- +goose Up
+CREATE TABLE deal_versions
+(
+    account_id        String,
+    contract_id       String,
+    deal_id           String,
+    known_from        DateTime64(3, 'UTC') COMMENT 'inclusive',
+    known_to          DateTime64(3, 'UTC') COMMENT 'exclusive; 2299-12-31 while it is the present',
+    event_id          String,
+    revision          Int64,
+    occurred_at       DateTime64(3, 'UTC'),
+    account_name      String,
+    segment           LowCardinality(String),
+    renewal_of        String,
+    deal_type         LowCardinality(String),
+    outcome           LowCardinality(String),
+    currency          LowCardinality(String),
+    signed_price      Nullable(Decimal(18, 4)),
+    list_price        Nullable(Decimal(18, 4)),
+    anticipated_price Nullable(Decimal(18, 4)),
+    annual_value      Nullable(Decimal(18, 4)),
+    term_months       UInt16,
+    closed_at         DateTime64(3, 'UTC'),
+    ends_at           DateTime64(3, 'UTC'),
+    account_executive String,
+    account_manager   String,
+    team              LowCardinality(String),
+    hardness          Nullable(Float64),
+    band              LowCardinality(String),
+    coverage          Float64,
+    components        Array(LowCardinality(String)),
+    component_values  Array(Float64),
+    component_points  Array(Float64),
+    component_evidence Array(String),
+    missing           Array(LowCardinality(String)),
+    discount_depth    Nullable(Float64),
+    model_version     LowCardinality(String),
+    source_system     LowCardinality(String),
+    source_url        String,
+    version           UInt64 COMMENT 'the upkeep that wrote the row',
+    is_deleted        UInt8
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (account_id, contract_id, deal_id, known_from)
+SETTINGS index_granularity = 1024
+COMMENT 'the present of each deal over the time of knowing';
+
+CREATE TABLE attempt_versions
+(
+    account_id     String,
+    ticket_id      String,
+    known_from     DateTime64(3, 'UTC') COMMENT 'inclusive',
+    known_to       DateTime64(3, 'UTC') COMMENT 'exclusive; 2299-12-31 while it is the present',
+    event_id       String,
+    contract_id    String COMMENT 'as the ticket names it',
+    opened_at      DateTime64(3, 'UTC'),
+    attempt_at     DateTime64(3, 'UTC'),
+    subject        String,
+    classes        Array(LowCardinality(String)),
+    strengths      Array(LowCardinality(String)),
+    confidences    Array(Float64),
+    quotes         Array(String),
+    found_by       Array(LowCardinality(String)),
+    confirmatory   Array(Bool),
+    model_version  LowCardinality(String),
+    version        UInt64,
+    is_deleted     UInt8
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (account_id, ticket_id, known_from)
+SETTINGS index_granularity = 1024
+COMMENT 'the present of each renegotiation attempt over the time of knowing';
+
+CREATE TABLE link_versions
+(
+    account_id   String,
+    contract_id  String,
+    ticket_id    String,
+    known_from   DateTime64(3, 'UTC') COMMENT 'inclusive',
+    known_to     DateTime64(3, 'UTC') COMMENT 'exclusive; 2299-12-31 while it is the present',
+    deal_id      String COMMENT 'the contract''s base at the time of the attempt',
+    attempt_at   DateTime64(3, 'UTC'),
+    lag_days     Float64 COMMENT 'from the base''s closed_at to the attempt',
+    basis        LowCardinality(String) COMMENT 'contract: the ticket names it; account: it was in force on the account',
+    classes      Array(LowCardinality(String)),
+    strengths    Array(LowCardinality(String)),
+    confidences  Array(Float64),
+    quotes       Array(String),
+    confirmatory Array(Bool),
+    version      UInt64,
+    is_deleted   UInt8
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (account_id, contract_id, ticket_id, known_from)
+SETTINGS index_granularity = 1024
+COMMENT 'which attempt reopens which contract, over the time of knowing';
+
+CREATE TABLE unmatched_versions
+(
+    account_id  String,
+    ticket_id   String,
+    known_from  DateTime64(3, 'UTC') COMMENT 'inclusive',
+    known_to    DateTime64(3, 'UTC') COMMENT 'exclusive; 2299-12-31 while it is the present',
+    contract_id String COMMENT 'the contract of its account that the ticket names; empty: none',
+    attempt_at  DateTime64(3, 'UTC'),
+    reason      LowCardinality(String) COMMENT 'no_contract, before_contract, expired, renewal_lost',
+    version     UInt64,
+    is_deleted  UInt8
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (account_id, ticket_id, known_from)
+SETTINGS index_granularity = 1024
+COMMENT 'attempts without a contract in force, over the time of knowing';
+
+-- Every account that an id was ever on. Grouping one account's events alone would leave a moved deal on both.
+CREATE TABLE id_accounts
+(
+    kind       Enum8('deal' = 1, 'ticket' = 2),
+    id         String,
+    account_id String
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (kind, id, account_id)
+SETTINGS index_granularity = 256
+COMMENT 'accounts by deal or ticket id, for upkeep';
+
+-- The few ids that were on more than one account, found by account.
+CREATE TABLE moved_ids
+(
+    account_id String,
+    kind       Enum8('deal' = 1, 'ticket' = 2),
+    id         String
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (account_id, kind, id)
+COMMENT 'ids that were on more than one account, for upkeep';
+
+CREATE TABLE upkeep_runs
+(
+    version     UInt64 COMMENT '1, 2, 3, ...; rows that this upkeep wrote carry it',
+    writer      String,
+    started_at  DateTime64(3, 'UTC'),
+    finished_at DateTime64(3, 'UTC'),
+    topics      Array(String),
+    partitions  Array(Int32),
+    offsets     Array(Int64) COMMENT 'first offset not yet taken in, for each topic and partition',
+    accounts    UInt64 COMMENT 'accounts brought up to date'
+)
+ENGINE = MergeTree
+ORDER BY version
+SETTINGS non_replicated_deduplication_window = 100000
+COMMENT 'how far upkeep has come';
+
+-- Who answers for an account, as imported: supersedes what the deal said.
+CREATE TABLE owners
+(
+    account_id        String,
+    known_at          DateTime64(3, 'UTC'),
+    account_executive String,
+    account_manager   String,
+    team              String
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (account_id, known_at)
+COMMENT 'owners imported with aftershock import owners';
+
+CREATE TABLE fx
+(
+    currency   LowCardinality(String),
+    valid_from DateTime64(3, 'UTC'),
+    rate       Decimal(18, 8) COMMENT 'one unit of currency in the reporting currency',
+    imported_at DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(imported_at)
+ORDER BY (currency, valid_from)
+COMMENT 'exchange rates imported with aftershock import fx';
+
+CREATE TABLE settings
+(
+    name       String,
+    value      String,
+    changed_at DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(changed_at)
+ORDER BY name
+COMMENT 'what views need of the configuration, for example reporting_currency';
+
+-- +goose Down
+SELECT throwIf(1, 'versions are never dropped by a migration');

@@ -1,0 +1,1 @@
+INSERT INTO moved_ids (account_id, kind, id)

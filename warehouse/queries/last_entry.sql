@@ -1,0 +1,1 @@
+SELECT max(n) FROM alert_log WHERE group_name = {group:String}

@@ -1,0 +1,17 @@
+-- Entries after the given one of each group, whole, in the order in which they were appended.
+SELECT
+    group_name, n, i, writer, appended_at, tick, at, tick_status, tick_reason, run_rules, run_started,
+    run_finished, run_rows, run_status, run_errors, transition_id, fingerprint, episode, sequence, rule,
+    rule_version, state, reason, severity, kind, arm, starts_at, resolved_at, late, identity, account_id,
+    contract_id, labels, annotations, value_at_risk, currency, topic, key, header_keys, header_values, value
+FROM alert_log
+WHERE topic != '' AND (group_name, n) IN
+(
+    SELECT group_name, n
+    FROM alert_log
+    WHERE topic != '' AND n > arrayElement({ns:Array(Int64)}, indexOf({groups:Array(String)}, toString(group_name)))
+    GROUP BY group_name, n
+    ORDER BY min(appended_at), group_name, n
+    LIMIT {limit:UInt64}
+)
+ORDER BY appended_at, group_name, n, i

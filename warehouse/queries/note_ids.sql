@@ -1,0 +1,1 @@
+INSERT INTO id_accounts SELECT kind, id, account_id FROM arrived

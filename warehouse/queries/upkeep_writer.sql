@@ -1,0 +1,1 @@
+SELECT writer FROM upkeep_runs WHERE version = {version:UInt64}

@@ -1,0 +1,216 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
+	"github.com/aftershock/aftershock/churn"
+	"github.com/shopspring/decimal"
+)
+
+// each runs queries/name.sql and calls row for each of its rows.
+func (w *Warehouse) each(ctx context.Context, name string, option clickhouse.QueryOption, row func(scan func(...any) error) error) error {
+	ctx, cancel := w.within(ctx)
+	defer cancel()
+	rows, err := w.conn.Query(clickhouse.Context(ctx, option), query(name))
+	if err != nil {
+		return w.explain("running the query "+name, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return fmt.Errorf("reading a row of the query %s: %w", name, err)
+		}
+	}
+	return w.explain("reading the rows of the query "+name, rows.Err())
+}
+
+// exec runs the statement queries/name.sql.
+func (w *Warehouse) exec(ctx context.Context, name string, options ...clickhouse.QueryOption) error {
+	ctx, cancel := w.within(ctx)
+	defer cancel()
+	return w.explain("running the statement "+name, w.conn.Exec(clickhouse.Context(ctx, options...), query(name)))
+}
+
+// ruleSettings bound what a rule's query may do: it reads, and it ends.
+var ruleSettings = clickhouse.Settings{"readonly": 2, "max_execution_time": 60}
+
+// Rows runs a rule's query as of an instant, which the query reads as {at:DateTime64(3, 'UTC')}.
+func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
+	ctx, cancel := w.within(ctx)
+	defer cancel()
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(ruleSettings), clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)}))
+	rows, err := w.conn.Query(ctx, text)
+	if err != nil {
+		return nil, w.explain("running the query", err)
+	}
+	defer rows.Close()
+	types, names := rows.ColumnTypes(), rows.Columns()
+	var all []churn.Row
+	for rows.Next() {
+		cells := make([]any, len(types))
+		for i, t := range types {
+			cells[i] = reflect.New(t.ScanType()).Interface()
+		}
+		if err := rows.Scan(cells...); err != nil {
+			return nil, fmt.Errorf("reading a row: %w", err)
+		}
+		row := make(churn.Row, len(names))
+		for i, name := range names {
+			row[name] = plain(reflect.ValueOf(cells[i]).Elem())
+		}
+		all = append(all, row)
+	}
+	return all, w.explain("reading rows", rows.Err())
+}
+
+// plain turns what the driver scanned into the few types that churn.Row allows.
+func plain(v reflect.Value) any {
+	switch x := v.Interface().(type) {
+	case decimal.Decimal:
+		m, err := churn.Money(x.String())
+		if err != nil { // more digits than an amount has: a computed ratio, not money
+			f, _ := x.Float64()
+			return f
+		}
+		return m
+	case time.Time:
+		return x.UTC()
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
+		return plain(v.Elem())
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return v.Int()
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return int64(v.Uint())
+	case reflect.Float32, reflect.Float64:
+		return v.Float()
+	case reflect.Bool:
+		return v.Bool()
+	case reflect.String:
+		return v.String()
+	case reflect.Slice, reflect.Array:
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = plain(v.Index(i))
+		}
+		return list
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// Columns asks the server which columns a rule's query has, without running it. A mistake in the query is an error.
+func (w *Warehouse) Columns(ctx context.Context, text string) ([]churn.Column, error) {
+	ctx, cancel := w.within(ctx)
+	defer cancel()
+	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(w.clock())}))
+	// A view over the query cannot be described in a file: the query is the caller's.
+	rows, err := w.conn.Query(ctx, strings.Replace(query("describe"), "-- the query --", text, 1))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var columns []churn.Column
+	for rows.Next() {
+		var c churn.Column
+		var ignored [5]string
+		if err := rows.Scan(&c.Name, &c.Type, &ignored[0], &ignored[1], &ignored[2], &ignored[3], &ignored[4]); err != nil {
+			return nil, fmt.Errorf("reading the columns of a query: %w", err)
+		}
+		columns = append(columns, c)
+	}
+	return columns, rows.Err()
+}
+
+// Subjects tells what alerts say about contracts (or, without a contract id, about accounts), as known at an instant.
+func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	table, err := ext.NewTable("subjects", ext.Column("account_id", "String"), ext.Column("contract_id", "String"))
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		if err := table.Append(k.AccountID, k.ContractID); err != nil {
+			return nil, err
+		}
+	}
+	options := func(c *clickhouse.QueryOptions) error {
+		if err := clickhouse.WithExternalTable(table)(c); err != nil {
+			return err
+		}
+		return clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)})(c)
+	}
+	subjects := map[churn.ContractKey]churn.Subject{}
+	err = w.each(ctx, "subject_contracts", options, func(scan func(...any) error) error {
+		var key churn.ContractKey
+		var s churn.Subject
+		c := churn.ContractBrief{Contributions: []churn.ContributionBrief{}}
+		var arr *decimal.Decimal
+		var band string
+		var components, evidence []string
+		var values, points []float64
+		err := scan(&key.AccountID, &key.ContractID, &s.Account.AccountName, &s.Account.Segment, &s.Account.Owner, &s.Account.Team,
+			&c.DealID, &c.ClosedAt, &c.EndsAt, &c.Currency, &arr, &c.Hardness, &band, &c.Coverage,
+			&components, &values, &points, &evidence, &c.Missing, &c.ModelVersion)
+		if err != nil {
+			return err
+		}
+		s.Account.AccountID, c.ContractID, c.Band = key.AccountID, key.ContractID, churn.Band(band)
+		c.ClosedAt, c.EndsAt = c.ClosedAt.UTC(), c.EndsAt.UTC()
+		if arr != nil {
+			c.ARR = arr.StringFixedBank(2)
+		}
+		for i := range components {
+			c.Contributions = append(c.Contributions, churn.ContributionBrief{Component: components[i], Points: points[i], Value: values[i], Evidence: evidence[i]})
+		}
+		account := churn.ContractKey{AccountID: key.AccountID}
+		subjects[account] = churn.Subject{Account: s.Account, Evidence: subjects[account].Evidence}
+		s.Contract = &c
+		subjects[key] = s
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the contracts that alerts are about: %w", err)
+	}
+	err = w.each(ctx, "subject_evidence", options, func(scan func(...any) error) error {
+		var account, contract, strength string
+		var e churn.Evidence
+		if err := scan(&account, &contract, &e.TicketID, &e.Class, &strength, &e.Confidence, &e.Quote, &e.LagDays, &e.At); err != nil {
+			return err
+		}
+		e.Strength, e.At = churn.Strength(strength), e.At.UTC()
+		for _, key := range []churn.ContractKey{{AccountID: account, ContractID: contract}, {AccountID: account}} {
+			s := subjects[key]
+			if key.ContractID == "" && hasTicket(s.Evidence, e) {
+				continue // an attempt counts once an account, however many contracts it reopens
+			}
+			s.Evidence = append(s.Evidence, e)
+			subjects[key] = s
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the evidence of alerts: %w", err)
+	}
+	return subjects, nil
+}
+
+func hasTicket(all []churn.Evidence, e churn.Evidence) bool {
+	for _, x := range all {
+		if x.TicketID == e.TicketID && x.Class == e.Class {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,185 @@
+package warehouse
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// Config says where the warehouse is.
+type Config struct {
+	Addr              string        `yaml:"addr" env:"ADDR" doc:"host:port of ClickHouse's native protocol"`
+	Database          string        `yaml:"database" env:"DATABASE" doc:"database that holds everything; migrate creates it"`
+	User              string        `yaml:"user" env:"USER" doc:"user name"`
+	Password          string        `yaml:"password" env:"PASSWORD" secret:"true" doc:"password; better from a file or the environment than from here"`
+	PasswordFile      string        `yaml:"password_file" env:"PASSWORD_FILE" doc:"file that holds the password; a last line break is dropped"`
+	TLS               bool          `yaml:"tls" env:"TLS" doc:"connect with TLS"`
+	CAFile            string        `yaml:"ca_file" env:"CA_FILE" doc:"PEM file of the authorities to trust; default: the system's"`
+	DialTimeout       time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT" doc:"how long a connection may take"`
+	QueryTimeout      time.Duration `yaml:"query_timeout" env:"QUERY_TIMEOUT" doc:"how long one query or insert may take"`
+	ReportingCurrency string        `yaml:"reporting_currency" env:"REPORTING_CURRENCY" doc:"ISO 4217 code that amounts are shown in, by the rates of import fx"`
+}
+
+// DefaultConfig points at a ClickHouse on this machine.
+func DefaultConfig() Config {
+	return Config{
+		Addr: "127.0.0.1:9000", Database: "aftershock", User: "default",
+		DialTimeout: 5 * time.Second, QueryTimeout: 2 * time.Minute, ReportingCurrency: "USD",
+	}
+}
+
+var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// Validate reports everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		errs = append(errs, fmt.Errorf("clickhouse.addr: %q is not host:port, for example 127.0.0.1:9000", c.Addr))
+	}
+	if !databaseName.MatchString(c.Database) {
+		errs = append(errs, fmt.Errorf("clickhouse.database: %q must be letters, digits and underscores", c.Database))
+	}
+	if c.Password != "" && c.PasswordFile != "" {
+		errs = append(errs, errors.New("clickhouse.password and clickhouse.password_file are both set: keep one"))
+	}
+	if c.DialTimeout <= 0 || c.QueryTimeout <= 0 {
+		errs = append(errs, errors.New("clickhouse.dial_timeout and clickhouse.query_timeout must be above zero"))
+	}
+	return errors.Join(errs...)
+}
+
+// Warehouse is a connection pool to one database. Its methods may be called concurrently.
+type Warehouse struct {
+	conn   driver.Conn
+	config Config
+	clock  func() time.Time
+}
+
+//go:embed migrations/*.sql views/*.sql queries/*.sql
+var files embed.FS
+
+// query returns the text of queries/name.sql. A missing file is a mistake in this package, found by its tests.
+func query(name string) string {
+	text, err := fs.ReadFile(files, path.Join("queries", name+".sql"))
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// Open prepares connections; it does not connect yet. The clock stamps what the warehouse itself writes.
+func Open(c Config, clock func() time.Time) (*Warehouse, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("preparing connections to ClickHouse at %s: %w", c.Addr, err)
+	}
+	return &Warehouse{conn: conn, config: c, clock: clock}, nil
+}
+
+func (c Config) options() (*clickhouse.Options, error) {
+	password := c.Password
+	if c.PasswordFile != "" {
+		text, err := os.ReadFile(c.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading clickhouse.password_file: %w", err)
+		}
+		password = strings.TrimRight(string(text), "\r\n")
+	}
+	o := &clickhouse.Options{
+		Addr:            []string{c.Addr},
+		Auth:            clickhouse.Auth{Database: c.Database, Username: c.User, Password: password},
+		DialTimeout:     c.DialTimeout,
+		ReadTimeout:     c.QueryTimeout,
+		MaxOpenConns:    12,
+		MaxIdleConns:    6,
+		ConnMaxLifetime: time.Hour,
+		Compression:     &clickhouse.Compression{Method: clickhouse.CompressionLZ4},
+		ClientInfo:      clickhouse.ClientInfo{Products: []struct{ Name, Version string }{{"aftershock", "1"}}},
+	}
+	if c.TLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		if c.CAFile != "" {
+			pem, err := os.ReadFile(c.CAFile)
+			if err != nil {
+				return nil, fmt.Errorf("reading clickhouse.ca_file: %w", err)
+			}
+			o.TLS.RootCAs = x509.NewCertPool()
+			if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("reading clickhouse.ca_file: %s holds no PEM certificate", c.CAFile)
+			}
+		}
+	}
+	return o, nil
+}
+
+// Close ends all connections.
+func (w *Warehouse) Close() error { return w.conn.Close() }
+
+// Ping asks the server for a sign of life.
+func (w *Warehouse) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.config.DialTimeout)
+	defer cancel()
+	if err := w.conn.Ping(ctx); err != nil {
+		return w.explain("reaching ClickHouse", err)
+	}
+	return nil
+}
+
+// explain adds what to try to the errors that a new user meets first.
+func (w *Warehouse) explain(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var exception *clickhouse.Exception
+	var network *net.OpError
+	hint := ""
+	switch {
+	case errors.As(err, &exception):
+		switch exception.Code {
+		case codeAuthenticationFailed:
+			return fmt.Errorf("%s at %s: user %q or its password was refused: check clickhouse.user and clickhouse.password (or password_file)", doing, w.config.Addr, w.config.User)
+		case codeUnknownDatabase:
+			hint = ": run `aftershock migrate` first"
+		case codeUnknownTable:
+			hint = ": is the schema up to date? run `aftershock migrate`"
+		}
+	case errors.As(err, &network):
+		hint = ": is ClickHouse running there? see clickhouse.addr (AFTERSHOCK_CLICKHOUSE_ADDR)"
+	}
+	return fmt.Errorf("%s at %s: %w%s", doing, w.config.Addr, err, hint)
+}
+
+// Error codes of ClickHouse that mean something to us.
+const (
+	codeUnknownTable         = 60
+	codeUnknownDatabase      = 81
+	codeAuthenticationFailed = 516
+)
+
+// timeParameter writes an instant as a query parameter of type DateTime64(3, 'UTC'); a zone in the text is refused there.
+func timeParameter(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }
+
+// within bounds one call to the server.
+func (w *Warehouse) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, w.config.QueryTimeout)
+}
