@@ -135,7 +135,7 @@ func (c *ClickHouse) launch(options ClickHouseOptions, lock *os.File) (<-chan st
 	c.command = exec.Command(self, options.Library, "clickhouse",
 		"--config-file="+config,
 		"--path="+filepath.Join(c.dir, "clickhouse"),
-		"--logger.level=information",
+		"--send_logs_level=information",
 		"--query", startSQL)
 	c.command.Env = append(os.Environ(), childEnv+"=clickhouse", "TZ=UTC")
 	c.command.Dir = c.dir
