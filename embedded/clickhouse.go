@@ -77,6 +77,9 @@ func StartClickHouse(ctx context.Context, options ClickHouseOptions) (*ClickHous
 func startClickHouse(ctx context.Context, options ClickHouseOptions) (*ClickHouse, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	if !childMainCalled.Load() {
+		return nil, errChildMainLate
+	}
 	if options.MaxMemory == 0 {
 		options.MaxMemory = 4096 * mebibyte
 	}
