@@ -1,0 +1,95 @@
+package rules
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// AlertType and AlertSchemaVersion name the format of Alert in CloudEvents and in the body.
+const (
+	AlertType          = "aftershock.alert.v1"
+	AlertSchemaVersion = 1
+)
+
+// Alert is the value of a record on an alert topic: Alert v1. The order of the fields is the order of the keys.
+type Alert struct {
+	SchemaVersion int                  `json:"schema_version"`
+	TransitionID  string               `json:"transition_id"`
+	Fingerprint   string               `json:"fingerprint"`
+	Episode       int                  `json:"episode"`
+	Sequence      int                  `json:"sequence"`
+	Status        churn.State          `json:"status"`
+	Reason        string               `json:"reason"`
+	Rule          string               `json:"rule"`
+	RuleVersion   string               `json:"rule_version"`
+	Severity      string               `json:"severity"`
+	Kind          string               `json:"kind"`
+	Arm           churn.Arm            `json:"arm"`
+	StartsAt      time.Time            `json:"starts_at"`
+	EvaluatedAt   time.Time            `json:"evaluated_at"`
+	ResolvedAt    *time.Time           `json:"resolved_at"` // null while open
+	Late          bool                 `json:"late"`
+	Labels        map[string]string    `json:"labels"`
+	Annotations   map[string]string    `json:"annotations"`
+	Account       *churn.AccountBrief  `json:"account"`  // null where the alert concerns none
+	Contract      *churn.ContractBrief `json:"contract"` // null where the alert concerns none
+	Evidence      []churn.Evidence     `json:"evidence"`
+	ValueAtRisk   *AlertValue          `json:"value_at_risk"` // null where it is not known
+}
+
+// AlertValue is an exact amount of a currency (ISO 4217; empty where the rule names none).
+type AlertValue struct {
+	Amount   string `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// dress gives a transition what is published: the topic, the key, the headers and the bytes, fixed here once.
+func dress(t *churn.Transition, topic, source string, subject churn.Subject) error {
+	a := Alert{
+		SchemaVersion: AlertSchemaVersion, TransitionID: t.ID, Fingerprint: t.Fingerprint, Episode: t.Episode, Sequence: t.Sequence,
+		Status: t.State, Reason: t.Reason, Rule: t.Rule, RuleVersion: t.RuleVersion, Severity: t.Severity, Kind: t.Kind, Arm: t.Arm,
+		StartsAt: t.StartsAt.UTC(), EvaluatedAt: t.At.UTC(), Late: t.Late, Labels: t.Labels, Annotations: t.Annotations,
+		Contract: subject.Contract, Evidence: subject.Evidence,
+	}
+	if !t.ResolvedAt.IsZero() {
+		resolved := t.ResolvedAt.UTC()
+		a.ResolvedAt = &resolved
+	}
+	if t.AccountID != "" {
+		account := subject.Account
+		account.AccountID = t.AccountID
+		a.Account = &account
+	}
+	if t.ValueAtRisk.Known {
+		a.ValueAtRisk = &AlertValue{t.ValueAtRisk.Amount.Trim(0).String(), t.Currency}
+	}
+	if a.Labels == nil {
+		a.Labels = map[string]string{}
+	}
+	if a.Annotations == nil {
+		a.Annotations = map[string]string{}
+	}
+	if a.Evidence == nil {
+		a.Evidence = []churn.Evidence{}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // a client's words stay readable
+	if err := enc.Encode(a); err != nil {
+		return fmt.Errorf("writing alert %s of rule %s: %w", t.ID, t.Rule, err)
+	}
+	t.Topic, t.Key, t.Value = topic, t.Fingerprint, bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	t.Headers = []churn.Header{
+		{Key: "ce_specversion", Value: "1.0"},
+		{Key: "ce_id", Value: t.ID},
+		{Key: "ce_source", Value: source},
+		{Key: "ce_type", Value: AlertType},
+		{Key: "ce_time", Value: t.At.UTC().Format(time.RFC3339Nano)},
+		{Key: "content-type", Value: "application/json"},
+	}
+	return nil
+}

@@ -1,0 +1,2 @@
+SELECT source, age_minutes
+FROM source_freshness(at = {at:DateTime64(3, 'UTC')})

@@ -1,0 +1,61 @@
+package rules
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// MemoryLog is an alert log that ends with the process: for rule tests and for trying rules on history.
+type MemoryLog struct {
+	mu      sync.Mutex
+	entries map[string][]churn.Entry
+}
+
+// State implements Log.
+func (m *MemoryLog) State(_ context.Context, group string) (churn.Entry, []churn.Transition, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var last churn.Entry
+	latest := map[string]churn.Transition{}
+	for _, last = range m.entries[group] {
+		for _, t := range last.Transitions {
+			latest[t.Fingerprint] = t
+		}
+	}
+	out := make([]churn.Transition, 0, len(latest))
+	for _, fingerprint := range sortedKeys(latest) {
+		out = append(out, latest[fingerprint])
+	}
+	return last, out, nil
+}
+
+// Append implements Log.
+func (m *MemoryLog) Append(_ context.Context, entry churn.Entry) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if entry.N != int64(len(m.entries[entry.Group]))+1 {
+		return false, nil
+	}
+	if m.entries == nil {
+		m.entries = map[string][]churn.Entry{}
+	}
+	m.entries[entry.Group] = append(m.entries[entry.Group], entry)
+	return true, nil
+}
+
+// Groups tells which groups have a ledger.
+func (m *MemoryLog) Groups(context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return sortedKeys(m.entries), nil
+}
+
+// Entries returns a group's ledger.
+func (m *MemoryLog) Entries(group string) []churn.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.entries[group])
+}

@@ -1,0 +1,281 @@
+package rules
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// How long to wait before an attempt is repeated: doubled from first to longest, each time between half and the whole.
+const (
+	firstBackoff   = 500 * time.Millisecond
+	longestBackoff = 30 * time.Second
+)
+
+// The clock is read again at least this often while waiting for a tick, so that a step of it is noticed.
+const longestWait = time.Minute
+
+// Run evaluates every group at its ticks until the context ends, which is no error. A group never overlaps itself and
+// never waits for another. Errors are repeated for ever with backoff, but for ErrTaken, which is returned.
+func (e *Engine) Run(ctx context.Context) error {
+	started := e.now()
+	ledgers, err := e.open(ctx, started, true)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, l := range ledgers {
+		wg.Go(func() {
+			if err := e.live(ctx, l, started); err != nil && ctx.Err() == nil {
+				cancel(err) // the first error stops all
+			}
+		})
+	}
+	wg.Wait()
+	return ended(ctx, context.Cause(ctx))
+}
+
+// ended drops the error that only says that the caller stopped us.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// live is the loop of one group.
+func (e *Engine) live(ctx context.Context, l *ledger, started time.Time) error {
+	for {
+		tick := l.schedule.Next(l.tick)
+		if tick.IsZero() {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		now := e.now()
+		if tick.After(now) {
+			if err := wait(ctx, min(tick.Sub(now), longestWait)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := e.account(ctx, l, tick, started, now, true); err != nil {
+			return err
+		}
+	}
+}
+
+// account evaluates a due tick or records it as missed, by the group's catch_up, until that is stored.
+func (e *Engine) account(ctx context.Context, l *ledger, tick, started, now time.Time, patient bool) error {
+	status, reason := l.plan(tick, started, now)
+	return e.retry(ctx, l.group.Name, patient, func() error {
+		if !l.tick.Before(tick) {
+			return nil // stored by the attempt before, whose answer was lost
+		}
+		return e.evaluate(ctx, l, tick, status, reason)
+	})
+}
+
+// plan says how a due tick is accounted for.
+func (l *ledger) plan(tick, started, now time.Time) (churn.TickStatus, string) {
+	next := l.schedule.Next(tick)
+	overtaken := !next.IsZero() && !next.After(now)
+	unattended := tick.Before(started)
+	if !overtaken && !unattended {
+		return churn.TickRun, ""
+	}
+	why := "the evaluation before took longer than the schedule allows"
+	if unattended {
+		why = "nobody evaluated"
+	}
+	switch {
+	case l.group.CatchUp == CatchUpLatest && overtaken:
+		return churn.TickMissed, why + "; catch_up: latest"
+	case l.group.CatchUp == CatchUpNone:
+		return churn.TickMissed, why + "; catch_up: none"
+	}
+	return churn.TickCaughtUp, why
+}
+
+// RunUntil accounts for every tick due at or before until, in the order of time across the groups, and returns. Each
+// group's catch_up decides which of them are evaluated. Outages are waited out; other errors are returned.
+func (e *Engine) RunUntil(ctx context.Context, until time.Time, progress func(done, total int)) error {
+	started := e.now()
+	ledgers, err := e.open(ctx, started, false)
+	if err != nil {
+		return err
+	}
+	done, total := 0, 0
+	for _, l := range ledgers {
+		for range l.schedule.Ticks(l.tick, until) {
+			total++
+		}
+	}
+	for {
+		var first *ledger
+		var tick time.Time
+		for _, l := range ledgers {
+			if t := l.schedule.Next(l.tick); !t.IsZero() && !t.After(until) && (first == nil || t.Before(tick)) {
+				first, tick = l, t
+			}
+		}
+		if first == nil {
+			return nil
+		}
+		if err := e.account(ctx, first, tick, started, until, false); err != nil {
+			return err
+		}
+		if done++; progress != nil {
+			progress(done, total)
+		}
+	}
+}
+
+// open reads where every group stands and ends the alerts of groups that are gone.
+func (e *Engine) open(ctx context.Context, now time.Time, patient bool) ([]*ledger, error) {
+	var ledgers []*ledger
+	for _, g := range e.Set.Groups {
+		l := &ledger{group: g, schedule: g.Schedule, tick: e.From}
+		if e.From.IsZero() {
+			l.tick = now
+		}
+		if e.Schedule != "" {
+			s, err := ParseSchedule(e.Schedule, g.Schedule.Zone)
+			if err != nil {
+				return nil, err
+			}
+			l.schedule = s
+		}
+		if err := e.retry(ctx, g.Name, patient, func() error { _, err := e.load(ctx, l); return err }); err != nil {
+			return nil, err
+		}
+		ledgers = append(ledgers, l)
+	}
+	return ledgers, e.retry(ctx, "", patient, func() error { return e.retire(ctx, ledgers, now) })
+}
+
+// retire resolves the alerts of groups that the set no longer has, and learns how many episodes were spent elsewhere by
+// rules that moved: their alerts would otherwise begin again at episode 1, with ids that are taken.
+func (e *Engine) retire(ctx context.Context, ledgers []*ledger, now time.Time) error {
+	e.retired = map[string]int{}
+	learn := func(l *ledger) {
+		for fingerprint, t := range l.before {
+			if l.group.Rule(t.Rule) == nil {
+				e.retired[fingerprint] = max(e.retired[fingerprint], t.Episode)
+			}
+		}
+	}
+	current := map[string]bool{}
+	for _, l := range ledgers {
+		current[l.group.Name] = true
+		learn(l)
+	}
+	log, ok := e.Log.(Groups)
+	if !ok {
+		return nil
+	}
+	names, err := log.Groups(ctx)
+	if err != nil {
+		return fmt.Errorf("listing the groups of the alert log: %w", err)
+	}
+	for _, name := range names {
+		if current[name] {
+			continue
+		}
+		gone := &ledger{group: &Group{Name: name}}
+		if _, err := e.load(ctx, gone); err != nil {
+			return err
+		}
+		learn(gone)
+		if err := e.close(ctx, gone, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close resolves what is open in a group that is gone; a group where nothing is open gets no entry.
+func (e *Engine) close(ctx context.Context, gone *ledger, now time.Time) error {
+	for _, t := range gone.before {
+		if t.State.Open() || t.State == churn.Pending {
+			return e.evaluate(ctx, gone, now, churn.TickRun, "the group was removed")
+		}
+	}
+	return nil
+}
+
+// retry repeats what fails. The patient one, the live loop, repeats everything but ErrTaken; otherwise only outages are.
+func (e *Engine) retry(ctx context.Context, group string, patient bool, do func() error) error {
+	for backoff := firstBackoff; ; backoff = min(2*backoff, longestBackoff) {
+		err := do()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrTaken), !patient && !e.outage(err):
+			return err
+		}
+		pause := backoff/2 + rand.N(backoff/2)
+		e.log().Warn("evaluation waits", "group", group, "retry_in", pause, "error", err)
+		if e.Observe.Retry != nil {
+			e.Observe.Retry(group, err)
+		}
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *Engine) outage(err error) bool {
+	if e.Outage != nil {
+		return e.Outage(err)
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func (e *Engine) now() time.Time {
+	if e.Clock != nil {
+		return e.Clock()
+	}
+	return time.Now()
+}
+
+func (e *Engine) log() *slog.Logger {
+	if e.Logger != nil {
+		return e.Logger
+	}
+	return slog.Default()
+}
+
+func (e *Engine) source() string {
+	if e.Source != "" {
+		return e.Source
+	}
+	return "aftershock"
+}
