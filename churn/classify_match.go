@@ -133,7 +133,7 @@ func (s *reading) judge(end int) {
 					neg, negating = s.negations(), true
 				}
 				for _, f := range found.span[:found.n] {
-					if r.negatable && neg.reach(f, s.breaks, m.negationWindow) {
+					if r.negatable && neg.reach(f, m.negationWindow) {
 						continue
 					}
 					s.here.add(int(p.rule))
@@ -230,7 +230,8 @@ func (s *reading) exclusions() (shut uint32) {
 }
 
 // negations are the positions of words that deny: before takes back what follows, after what precedes.
-type negations struct{ before, after uint64 }
+// breaks are the positions before which a clause starts.
+type negations struct{ before, after, breaks uint64 }
 
 func (s *reading) negations() (n negations) {
 	collect := func(patterns []pattern) (all uint64) {
@@ -251,14 +252,20 @@ func (s *reading) negations() (n negations) {
 		n.before &^= collect(s.m.negateNot)
 	}
 	n.after = collect(s.m.negateAfter)
+	n.breaks = s.breaks
+	for i, word := range s.words[:s.n] {
+		if s.m.slotsOf[word].has(s.m.breakWords) {
+			n.breaks |= 1 << i
+		}
+	}
 	return n
 }
 
 // reach reports whether a match is denied: by a word before it in its clause, within the window; by one between its own
 // words that is not part of the phrase; or by one right after it.
-func (n negations) reach(f span, breaks uint64, window int) bool {
+func (n negations) reach(f span, window int) bool {
 	lo := max(0, f.first-window)
-	if b := breaks & (1<<(f.first+1) - 1); b != 0 {
+	if b := n.breaks & (1<<(f.first+1) - 1); b != 0 {
 		lo = max(lo, 63-bits.LeadingZeros64(b))
 	}
 	upto := func(i int) uint64 { return 1<<i - 1 } // positions below i; all of them for 64
@@ -269,7 +276,7 @@ func (n negations) reach(f span, breaks uint64, window int) bool {
 		return true
 	}
 	hi := min(sentenceTokens, f.last+1+window/2)
-	if b := breaks &^ upto(f.last+1); b != 0 {
+	if b := n.breaks &^ upto(f.last+1); b != 0 {
 		hi = min(hi, bits.TrailingZeros64(b))
 	}
 	return n.after&(upto(hi)&^upto(f.last+1))&^f.taken != 0
