@@ -1,0 +1,273 @@
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
+)
+
+// Store keeps events and rejections. Each call is one atomic insert, and a repeat of a token stores nothing more. An error that
+// has a method RowRefused() bool which says true blames the rows: the chunk is cut in two until the guilty ones are found.
+// Any other error means that the store is away: the same call is made again until it works. Slices belong to the caller
+// again when a call returns.
+type Store interface {
+	StoreDeals(ctx context.Context, token string, events []churn.DealEvent) error
+	StoreTickets(ctx context.Context, token string, events []churn.TicketEvent) error
+	StoreRejected(ctx context.Context, token string, rejected []churn.Rejected) error
+}
+
+// Consumers carries deals and tickets from Kafka into the store. Fields may be set until Run.
+type Consumers struct {
+	Config     Config
+	Kafka      *broker.Connection
+	Store      Store
+	Enrichment Enrichment
+	Metrics    *Metrics         // NewMetrics(nil) where nobody looks
+	Log        *slog.Logger     // slog.Default() where nil
+	Clock      func() time.Time // for stamps; time.Now where nil
+
+	inFlight *semaphore.Weighted
+	letters  *deadLetters
+
+	mu      sync.Mutex
+	joined  bool
+	waiting map[string]int // what for -> partitions
+}
+
+// lanes are the two topics with what differs between them.
+func (c *Consumers) lanes() map[string]lane {
+	topics := c.Kafka.Topics()
+	return map[string]lane{
+		topics.Deals: &laneOf[churn.DealEvent]{
+			event:  c.Enrichment.deal,
+			insert: c.Store.StoreDeals,
+			stamp:  func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp },
+		},
+		topics.Tickets: &laneOf[churn.TicketEvent]{
+			event:  c.Enrichment.ticket,
+			insert: c.Store.StoreTickets,
+			stamp:  func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp },
+		},
+	}
+}
+
+// Positions tells how far the group is with deals and tickets.
+func (c *Consumers) Positions() *Positions {
+	topics := c.Kafka.Topics()
+	return &Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{topics.Deals, topics.Tickets}}
+}
+
+// Ready is nil while this process is a member of the group and waits for nothing that is away.
+func (c *Consumers) Ready() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.joined {
+		return errors.New("consumers: not a member of the consumer group")
+	}
+	for what, partitions := range c.waiting {
+		if partitions > 0 {
+			return fmt.Errorf("consumers: %d partitions wait for the %s", partitions, what)
+		}
+	}
+	return nil
+}
+
+func (c *Consumers) setJoined(joined bool) {
+	c.mu.Lock()
+	c.joined = joined
+	c.mu.Unlock()
+}
+
+func (c *Consumers) addWaiting(what string, n int) {
+	c.mu.Lock()
+	c.waiting[what] += n
+	c.mu.Unlock()
+	c.Metrics.waiting.WithLabelValues(what).Add(float64(n))
+}
+
+func (c *Consumers) prepare() error {
+	if err := c.Config.Validate(); err != nil {
+		return err
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics(nil)
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	c.inFlight = semaphore.NewWeighted(c.Config.MaxBytesInFlight)
+	c.letters = newDeadLetters(c.Kafka)
+	c.waiting = map[string]int{}
+	return nil
+}
+
+// Run consumes until the context ends, then drains within Config.DrainTimeout and leaves the group. It returns an error only
+// for a bad config; everything else it waits out. Run it once at a time.
+func (c *Consumers) Run(ctx context.Context) error {
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	defer func() {
+		if err := c.letters.close(); err != nil {
+			c.Log.Warn("closing the dead-letter writers", "error", err)
+		}
+	}()
+	counts, ok := c.awaitTopics(ctx)
+	if !ok {
+		return nil
+	}
+	lanes := c.lanes()
+	group, err := newGroup(c.Kafka, c.Config, c.Config.Group, c.Config.SessionTimeout, c.Positions().Topics)
+	if err != nil {
+		return err
+	}
+	defer group.Close()
+	defer c.setJoined(false)
+	stop := context.AfterFunc(ctx, func() { _ = group.Close() })
+	defer stop()
+	for {
+		generation, err := group.Next(ctx)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed):
+			return nil
+		case err != nil:
+			c.setJoined(false)
+			c.Log.Warn("joining the consumer group; trying again", "group", c.Config.Group, "error", err)
+			continue
+		}
+		c.setJoined(true)
+		c.Metrics.generations.Inc()
+		c.take(generation, lanes, counts)
+	}
+}
+
+// take starts a worker for each partition that the generation assigns to us. kafka-go asks for the next generation only when
+// all of them have returned.
+func (c *Consumers) take(generation *kafka.Generation, lanes map[string]lane, counts map[string]int) {
+	held := 0
+	for topic, assignments := range generation.Assignments {
+		for _, a := range assignments {
+			held++
+			w := &worker{Consumers: c, tp: churn.TopicPartition{Topic: topic, Partition: a.ID}, start: a.Offset, generation: generation}
+			generation.Start(func(ctx context.Context) { lanes[topic].run(ctx, w) })
+		}
+	}
+	generation.Start(func(ctx context.Context) { c.watchPartitions(ctx, counts) })
+	c.Log.Info("consuming", "group", generation.GroupID, "generation", generation.ID, "partitions", held)
+}
+
+// watchPartitions returns, and so ends the generation, when a topic has another number of partitions than before. Unlike
+// kafka-go's own watch it stays quiet while the broker is away.
+func (c *Consumers) watchPartitions(ctx context.Context, counts map[string]int) {
+	ticker := time.NewTicker(c.Config.PartitionWatch)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now, err := c.Kafka.Partitions(ctx, c.Positions().Topics...)
+		if err != nil {
+			continue
+		}
+		changed := false
+		for topic, n := range now {
+			if counts[topic] != n {
+				c.Log.Info("the number of partitions changed", "topic", topic, "was", counts[topic], "is", n)
+				counts[topic], changed = n, true
+			}
+		}
+		if changed {
+			return
+		}
+	}
+}
+
+// awaitTopics waits until both topics exist: a group that is joined before has no partitions, and nothing would tell it of new ones.
+func (c *Consumers) awaitTopics(ctx context.Context) (counts map[string]int, ok bool) {
+	topics := c.Positions().Topics
+	pause := c.pause()
+	for told := false; ; {
+		counts, err := c.Kafka.Partitions(ctx, topics...)
+		if err == nil && len(counts) == len(topics) {
+			return counts, true
+		}
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		if !told {
+			told = true
+			if err != nil {
+				c.Log.Warn("waiting for the broker", "error", err)
+			} else {
+				c.Log.Warn("waiting for topics; `aftershock topics create` makes them", "wanted", topics, "there", len(counts))
+			}
+		}
+		if !pause.wait(ctx) {
+			return nil, false
+		}
+	}
+}
+
+// RunUntilIdle consumes what the topics hold when it starts, and what arrives meanwhile, and returns when all of it is committed.
+func (c *Consumers) RunUntilIdle(ctx context.Context) error {
+	positions := c.Positions()
+	ends, err := positions.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	failed := make(chan error, 1)
+	go func() { failed <- c.Run(running) }()
+	err = c.untilIdle(running, positions, ends, failed)
+	stop()
+	if err == nil || ctx.Err() != nil {
+		err = errors.Join(<-failed, ctx.Err())
+	}
+	return err
+}
+
+func (c *Consumers) untilIdle(ctx context.Context, positions *Positions, ends map[churn.TopicPartition]int64, failed <-chan error) error {
+	for {
+		settled := make(chan error, 1)
+		waiting, stop := context.WithCancel(ctx)
+		go func() { settled <- positions.Settled(waiting, ends, 0) }()
+		select {
+		case err := <-failed:
+			stop()
+			<-settled
+			return errors.Join(errors.New("consuming ended before the topics were read"), err)
+		case err := <-settled:
+			stop()
+			if err != nil {
+				return err
+			}
+		}
+		now, err := positions.Ends(ctx)
+		if err != nil {
+			return err
+		}
+		grown := false
+		for tp, end := range now {
+			grown = grown || end > ends[tp]
+		}
+		if !grown {
+			return nil
+		}
+		ends = now
+	}
+}

@@ -1,0 +1,118 @@
+package consumers
+
+import (
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
+)
+
+// Headers that we read.
+const (
+	headerSpecVersion = "ce_specversion"
+	headerTime        = "ce_time"
+	// HeaderKnownAt carries, in RFC 3339, when history became known; import and simulate write it.
+	HeaderKnownAt = "aftershock-known-at"
+)
+
+// Enrichment turns records into events: decoding, then what is derived from the fact. It is pure, and safe for many goroutines
+// where its functions are.
+type Enrichment struct {
+	Score    func(*churn.DealClosed) churn.Hardness
+	Classify func(*churn.SupportTicket) churn.Classification
+}
+
+// DealEvent turns a record into a deal event, or says why it cannot be one. KnownAt is zero unless a header sets it: otherwise
+// the chunk is stamped when it is stored.
+func (e Enrichment) DealEvent(record *broker.Record) (churn.DealEvent, *churn.Rejection) {
+	var event churn.DealEvent
+	rejection := e.deal(record, &event)
+	return event, rejection
+}
+
+// TicketEvent turns a record into a ticket event, or says why it cannot be one. KnownAt is as for DealEvent.
+func (e Enrichment) TicketEvent(record *broker.Record) (churn.TicketEvent, *churn.Rejection) {
+	var event churn.TicketEvent
+	rejection := e.ticket(record, &event)
+	return event, rejection
+}
+
+func (e Enrichment) deal(record *broker.Record, into *churn.DealEvent) *churn.Rejection {
+	occurredAt, knownAt, rejection := readHeaders(record.Headers)
+	if rejection != nil {
+		return rejection
+	}
+	var err error
+	if into.DealClosed, err = churn.DecodeDeal(record.Value, occurredAt); err != nil {
+		return asRejection(err)
+	}
+	into.Stamp = stampOf(record, knownAt)
+	into.Hardness = e.Score(&into.DealClosed)
+	return nil
+}
+
+func (e Enrichment) ticket(record *broker.Record, into *churn.TicketEvent) *churn.Rejection {
+	occurredAt, knownAt, rejection := readHeaders(record.Headers)
+	if rejection != nil {
+		return rejection
+	}
+	var err error
+	if into.SupportTicket, err = churn.DecodeTicket(record.Value, occurredAt); err != nil {
+		return asRejection(err)
+	}
+	into.Stamp = stampOf(record, knownAt)
+	into.Attempt = e.Classify(&into.SupportTicket)
+	return nil
+}
+
+func stampOf(record *broker.Record, knownAt time.Time) churn.Stamp {
+	return churn.Stamp{Position: record.Position, KnownAt: knownAt, Hash: sha256.Sum256(record.Value), Payload: record.Value}
+}
+
+// readHeaders returns the CloudEvents time and the time of knowing, each zero where no header gives it. Of a header that is
+// there twice the last counts, as Kafka has it.
+func readHeaders(headers []broker.Header) (occurredAt, knownAt time.Time, rejection *churn.Rejection) {
+	if len(headers) == 0 {
+		return occurredAt, knownAt, nil
+	}
+	var ceTime, known *broker.Header
+	cloudEvent := false
+	for i := range headers {
+		switch headers[i].Key {
+		case headerSpecVersion:
+			cloudEvent = true
+		case headerTime:
+			ceTime = &headers[i]
+		case HeaderKnownAt:
+			known = &headers[i]
+		}
+	}
+	if cloudEvent && ceTime != nil {
+		if occurredAt, rejection = readInstant(ceTime); rejection != nil {
+			return occurredAt, knownAt, rejection
+		}
+	}
+	if known != nil {
+		knownAt, rejection = readInstant(known)
+	}
+	return occurredAt, knownAt, rejection
+}
+
+func readInstant(header *broker.Header) (time.Time, *churn.Rejection) {
+	at, why := churn.ParseInstant(string(header.Value))
+	if why != nil {
+		return time.Time{}, &churn.Rejection{Code: churn.CodeBadHeader, Field: header.Key, Reason: why.Reason}
+	}
+	return at, nil
+}
+
+// asRejection keeps a record whose decoder failed in some other way than it promises from stopping its partition.
+func asRejection(err error) *churn.Rejection {
+	var rejection *churn.Rejection
+	if errors.As(err, &rejection) {
+		return rejection
+	}
+	return &churn.Rejection{Code: churn.CodeMalformedJSON, Reason: err.Error()}
+}

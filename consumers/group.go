@@ -1,0 +1,54 @@
+package consumers
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/aftershock/aftershock/broker"
+)
+
+// newGroup joins a consumer group through kafka-go's ConsumerGroup. Its group Reader is never used: after a rebalance it
+// commits under whichever generation is current, so that a member that lost a partition moves the new owner's offsets back.
+func newGroup(conn *broker.Connection, config Config, id string, session time.Duration, topics []string) (*kafka.ConsumerGroup, error) {
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID:                id,
+		Brokers:           conn.Brokers(),
+		Dialer:            conn.Dialer(),
+		Topics:            topics,
+		HeartbeatInterval: session / 6,
+		SessionTimeout:    session,
+		RebalanceTimeout:  config.RebalanceTimeout,
+		JoinGroupBackoff:  time.Second,
+		Timeout:           config.CommitTimeout,
+		StartOffset:       kafka.FirstOffset,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("consumer group %s: %w", id, err)
+	}
+	return group, nil
+}
+
+// backoff is the pauses between attempts: doubling, with jitter so that many do not knock at once.
+type backoff struct{ next, most time.Duration }
+
+func (c *Consumers) pause() *backoff {
+	return &backoff{c.Config.RetryMin, c.Config.RetryMax}
+}
+
+// wait pauses; it is false when the context ended first.
+func (b *backoff) wait(ctx context.Context) bool {
+	pause := b.next/2 + rand.N(b.next/2+1)
+	b.next = min(2*b.next, b.most)
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
