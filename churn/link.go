@@ -12,22 +12,27 @@ const Grace = 90 * 24 * time.Hour
 // defaultTerm is the length of a contract that gave neither an end nor a term.
 const defaultTerm = 365 * 24 * time.Hour
 
-// Forever is the end of a version that is still the present.
-var Forever = time.Date(2299, 12, 31, 0, 0, 0, 0, time.UTC)
+// Forever is the end of a version that is still the present: after every date that an event may hold, and before 2262,
+// where a time no longer fits the nanoseconds in which the ClickHouse driver reads it.
+var Forever = time.Date(2250, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Span is the time during which something was the present, as known here: From inclusive, To exclusive.
 type Span struct{ From, To time.Time }
 
 // ContractEnd is the end of a contract that deal d is the base of: ends_at, else closed_at plus its term in calendar
-// months (UTC, clamped to the end of the month), else 365 days.
+// months (UTC, clamped to the end of the month), else 365 days. It is never after Forever.
 func ContractEnd(closedAt, endsAt time.Time, termMonths int) time.Time {
+	end := closedAt.Add(defaultTerm)
 	switch {
 	case !endsAt.IsZero():
-		return endsAt
+		end = endsAt
 	case termMonths > 0:
-		return AddMonths(closedAt, termMonths)
+		end = AddMonths(closedAt, termMonths)
 	}
-	return closedAt.Add(defaultTerm)
+	if end.After(Forever) {
+		return Forever
+	}
+	return end
 }
 
 // AddMonths adds calendar months in UTC: January 31 plus one month is the last day of February, where time.AddDate

@@ -1,5 +1,5 @@
 -- Takes away what this upkeep no longer found on the touched accounts.
 INSERT INTO link_versions
 SELECT * REPLACE ({version:UInt64} AS version, 1 AS is_deleted)
-FROM link_versions FINAL
-WHERE account_id IN (SELECT account_id FROM touched) AND version < {version:UInt64}
+FROM link_versions AS old FINAL
+WHERE old.account_id IN (SELECT account_id FROM touched) AND old.version < {version:UInt64}

@@ -18,7 +18,7 @@ FROM
 (
     SELECT *,
         known_at AS known_from,
-        leadInFrame(known_at, 1, toDateTime64('2299-12-31 00:00:00', 3, 'UTC')) OVER
+        leadInFrame(known_at, 1, toDateTime64('2250-01-01 00:00:00', 3, 'UTC')) OVER
             (PARTITION BY deal_id ORDER BY known_at, place ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS known_to
     FROM
     (

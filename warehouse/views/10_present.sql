@@ -2,7 +2,7 @@
 -- Example:
 --   SELECT band, count(), round(avg(hardness), 1) FROM deals WHERE outcome = 'won' GROUP BY band ORDER BY band;
 CREATE OR REPLACE VIEW deals AS
-SELECT * FROM deals_at(at = '2299-12-30 00:00:00.000');
+SELECT * FROM deals_at(at = '2249-12-30 00:00:00.000');
 
 -- tickets: the present of every ticket: the greatest of its events by revision, occurred_at, event_id and hash.
 -- Example:
@@ -26,7 +26,7 @@ FROM
     SELECT * EXCEPT (found_by, confirmatory), class, strength, confidence, quote, found AS found_by, confirms AS confirmatory
     FROM attempt_versions FINAL
     ARRAY JOIN classes AS class, strengths AS strength, confidences AS confidence, quotes AS quote, found_by AS found, confirmatory AS confirms
-    WHERE known_to = toDateTime64('2299-12-31 00:00:00', 3, 'UTC')
+    WHERE known_to = toDateTime64('2250-01-01 00:00:00', 3, 'UTC')
 );
 
 -- links: contract x attempt: this attempt reopens that contract.
@@ -35,7 +35,7 @@ FROM
 CREATE OR REPLACE VIEW links AS
 SELECT account_id, contract_id, deal_id, ticket_id, attempt_at, lag_days, basis, known_from AS known_at, classes, strengths, confidences, quotes
 FROM link_versions FINAL
-WHERE known_to = toDateTime64('2299-12-31 00:00:00', 3, 'UTC');
+WHERE known_to = toDateTime64('2250-01-01 00:00:00', 3, 'UTC');
 
 -- unmatched_attempts: attempts with no contract in force, and the reason.
 -- Example:
@@ -43,7 +43,7 @@ WHERE known_to = toDateTime64('2299-12-31 00:00:00', 3, 'UTC');
 CREATE OR REPLACE VIEW unmatched_attempts AS
 SELECT account_id, ticket_id, contract_id, attempt_at, reason, known_from AS known_at
 FROM unmatched_versions FINAL
-WHERE known_to = toDateTime64('2299-12-31 00:00:00', 3, 'UTC');
+WHERE known_to = toDateTime64('2250-01-01 00:00:00', 3, 'UTC');
 
 -- contract_signals_now: contract_signals as of now.
 -- Example:
