@@ -1,8 +1,12 @@
 package churn
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // plainTicket is a support request of about 1.2 KB without any renegotiation.
@@ -48,6 +52,22 @@ func TestClassifyCostIsLinear(t *testing.T) {
 		"invalid":      "a\xff",
 		"one word":     "discount",
 	}
+	var file classifyFile
+	if err := json.Unmarshal(classifyV1, &file); err != nil {
+		t.Fatal(err)
+	}
+	var all []string // wakes every pattern, in an order that satisfies few
+	for _, group := range slices.Backward(slices.Sorted(maps.Keys(file.Words))) {
+		all = append(all, file.Words[group]...)
+	}
+	for _, p := range slices.Backward(file.Phrases) {
+		for _, text := range p.Patterns {
+			words := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })
+			slices.Reverse(words)
+			all = append(all, words...)
+		}
+	}
+	texts["every word"] = strings.Join(all, " ") + " "
 	c := DefaultClassifier()
 	steps := func(text string) int {
 		var s reading

@@ -8,7 +8,7 @@ import (
 const (
 	sentenceTokens = 64  // positions fit one uint64; a longer sentence is read in overlapping windows
 	sentenceCarry  = 16  // tokens that the next window repeats, so that no short match is lost at a cut
-	slotWords      = 10  // uint64 words in a set of slots: the model may have 640 distinct word sets
+	slotWords      = 16  // uint64 words in a set of slots: the model may have 1024 distinct word sets
 	ruleWords      = 8   // the model may have 512 rules
 	maxClasses     = 16  // classes of a model
 	maxSlots       = 8   // words of one pattern

@@ -90,8 +90,9 @@ func measure(t *testing.T, name string) (byClass map[string]*tally, all tally, p
 	return byClass, all, plain, flagged
 }
 
-// The held-out sentences were written before the model's phrases and in another style, and the model was not tuned on
-// what they showed. They share its author, so these figures flatter: a user's own tickets will score lower.
+// The held-out sentences were written before the model's phrases and in another style than dev.jsonl, and nothing was
+// tuned on what they showed. But they and the phrases have one author, so these figures flatter: expect less on a
+// user's own tickets.
 func TestClassifierOnHeldOutSentences(t *testing.T) {
 	byClass, all, plain, flagged := measure(t, "heldout.jsonl")
 	for k, c := range byClass {
