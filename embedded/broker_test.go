@@ -232,7 +232,7 @@ func TestBrokerRefusesToStart(t *testing.T) {
 		want    string
 	}{
 		"port taken":      {BrokerOptions{Port: port}, "address already in use"},
-		"data dir in use": {BrokerOptions{DataDir: dir}, "in use by another process"},
+		"data dir in use": {BrokerOptions{DataDir: dir}, "is in use: locked by another process"},
 		"odd mechanism":   {BrokerOptions{Credentials: []Credential{{Mechanism: "NTLM", User: "x"}}}, "NTLM"},
 	} {
 		t.Run(name, func(t *testing.T) {

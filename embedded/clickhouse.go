@@ -12,13 +12,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/aftershock/aftershock/embedded/internal/child"
 )
 
 //go:embed clickhouse_start.sql
@@ -54,13 +55,11 @@ type ClickHouse struct {
 	native, http string
 	dir          string
 	temporary    bool
-	command      *exec.Cmd
-	stdin        io.Closer
+	process      *child.Process
+	stdin        io.Closer // closing it ends the child
 	stopping     chan struct{}
 	stopOnce     sync.Once
 	stopErr      error
-	done         chan struct{}
-	exit         error // set before done closes
 }
 
 // StartClickHouse starts a server and returns when it answers a native ping.
@@ -103,10 +102,7 @@ func startClickHouse(ctx context.Context, options ClickHouseOptions) (*ClickHous
 	}
 	defer lock.Close() // the child has its own handle, and so the lock
 
-	ch := &ClickHouse{
-		dir: dir, temporary: temporary,
-		stopping: make(chan struct{}), done: make(chan struct{}),
-	}
+	ch := &ClickHouse{dir: dir, temporary: temporary, stopping: make(chan struct{})}
 	ports, err := ch.launch(options, lock)
 	if err != nil {
 		ch.removeTemporary()
@@ -135,42 +131,41 @@ func (c *ClickHouse) launch(options ClickHouseOptions, lock *os.File) (<-chan st
 	}
 	defer stderr.Close()
 
-	c.command = exec.Command(self, options.Library, "clickhouse",
-		"--config-file="+config,
-		"--path="+filepath.Join(c.dir, "clickhouse"),
-		"--send_logs_level=information",
-		"--query", startSQL)
-	c.command.Env = append(os.Environ(), childEnv+"=clickhouse", "TZ=UTC")
-	c.command.Dir = c.dir
-	c.command.Stderr = stderr
-	c.command.ExtraFiles = []*os.File{lock}
-	c.command.SysProcAttr = childAttributes()
-	if c.stdin, err = c.command.StdinPipe(); err != nil {
+	stdin, keepOpen, err := os.Pipe()
+	if err != nil {
 		return nil, fmt.Errorf("connecting the child's input: %w", err)
 	}
-	stdout, err := c.command.StdoutPipe()
+	defer stdin.Close()
+	said, stdout, err := os.Pipe()
 	if err != nil {
+		keepOpen.Close()
 		return nil, fmt.Errorf("connecting the child's output: %w", err)
 	}
-	started, ports := make(chan error), make(chan string, 1)
-	go func() {
-		// Linux ends the child with the thread that started it, not with the
-		// process: so this thread stays until the child is gone.
-		runtime.LockOSThread()
-		err := c.command.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		line, _ := bufio.NewReader(stdout).ReadString('\n')
-		ports <- line
-		io.Copy(io.Discard, stdout)
-		c.exit = c.command.Wait()
-		close(c.done)
-	}()
-	if err := <-started; err != nil {
+	defer stdout.Close()
+
+	command := exec.Command(self, options.Library, "clickhouse",
+		"--config-file="+config,
+		"--path="+filepath.Join(c.dir, "clickhouse"),
+		"--send_logs_level=information", // here this is the level of its own log too
+		"--query", startSQL)
+	command.Env = append(os.Environ(), childEnv+"=clickhouse", "TZ=UTC")
+	command.Dir = c.dir
+	command.Stdin, command.Stdout, command.Stderr = stdin, stdout, stderr
+	command.ExtraFiles = []*os.File{lock}
+	c.process, err = child.Start(command)
+	if err != nil {
+		keepOpen.Close()
+		said.Close()
 		return nil, fmt.Errorf("starting the child process: %w", err)
 	}
+	c.stdin = keepOpen
+	ports := make(chan string, 1)
+	go func() {
+		defer said.Close()
+		line, _ := bufio.NewReader(said).ReadString('\n')
+		ports <- line
+		io.Copy(io.Discard, said) // until the child ends
+	}()
 	return ports, nil
 }
 
@@ -208,15 +203,15 @@ func (c *ClickHouse) HTTPAddr() string { return c.http }
 func (c *ClickHouse) LogPath() string { return filepath.Join(c.dir, "clickhouse.log") }
 
 // PID is the child's process id.
-func (c *ClickHouse) PID() int { return c.command.Process.Pid }
+func (c *ClickHouse) PID() int { return c.process.PID() }
 
 // Done closes when the child has ended, for whatever reason.
-func (c *ClickHouse) Done() <-chan struct{} { return c.done }
+func (c *ClickHouse) Done() <-chan struct{} { return c.process.Done() }
 
 // Err says why the child ended by itself. It is nil while it runs and after Stop.
 func (c *ClickHouse) Err() error {
 	select {
-	case <-c.done:
+	case <-c.process.Done():
 	default:
 		return nil
 	}
@@ -225,11 +220,7 @@ func (c *ClickHouse) Err() error {
 		return nil
 	default:
 	}
-	ended := "ended by itself"
-	if c.exit != nil {
-		ended = c.exit.Error()
-	}
-	return fmt.Errorf("embedded ClickHouse: %s%s", ended, c.lastWords())
+	return fmt.Errorf("embedded ClickHouse: %s%s", c.process.Exit(), c.lastWords())
 }
 
 // Stop asks the server to end, waits for it as long as ctx and ten seconds
@@ -241,12 +232,8 @@ func (c *ClickHouse) Stop(ctx context.Context) error {
 		defer cancel()
 		close(c.stopping)
 		c.stdin.Close()
-		select {
-		case <-c.done:
-		case <-ctx.Done():
-			c.stopErr = fmt.Errorf("stopping embedded ClickHouse: killed, as it had not ended: %w", ctx.Err())
-			c.command.Process.Kill()
-			<-c.done
+		if err := c.process.Wait(ctx); err != nil {
+			c.stopErr = fmt.Errorf("stopping embedded ClickHouse: %w", err)
 		}
 		c.stopErr = errors.Join(c.stopErr, c.removeTemporary())
 	})

@@ -160,7 +160,7 @@ func TestClickHouseRefusesToStart(t *testing.T) {
 	}{
 		"native port taken":   {ClickHouseOptions{NativePort: taken}, []string{"address already in use", "try another port"}},
 		"http port taken":     {ClickHouseOptions{HTTPPort: taken}, []string{"address already in use", "try another port"}},
-		"data dir in use":     {ClickHouseOptions{DataDir: inUse}, []string{"in use by another process", "try to stop"}},
+		"data dir in use":     {ClickHouseOptions{DataDir: inUse}, []string{"is in use: locked by another process", "try to stop"}},
 		"library missing":     {ClickHouseOptions{Library: "/nowhere/libchdb.so"}, []string{"/nowhere/libchdb.so", "npm ci --prefix embedded/engine"}},
 		"library is none":     {ClickHouseOptions{Library: noLibrary}, []string{"it said: loading " + noLibrary}},
 		"extra config broken": {ClickHouseOptions{Config: broken}, []string{"it said:", "extra.xml"}},

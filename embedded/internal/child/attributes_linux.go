@@ -1,10 +1,10 @@
-package embedded
+package child
 
 import "syscall"
 
-// childAttributes puts the child in a process group of its own, so that Ctrl-C
+// attributes puts the child in a process group of its own, so that Ctrl-C
 // reaches only the parent, which then stops the child in order. Should the
 // parent be killed outright the kernel kills the child.
-func childAttributes() *syscall.SysProcAttr {
+func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

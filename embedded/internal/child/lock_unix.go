@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package embedded
+package child
 
 import (
 	"errors"
@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// lockFile takes the lock or returns errLocked. The lock belongs to the open
-// file, so a child that inherits it keeps the directory locked while it lives.
 func lockFile(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return errLocked
+		return ErrLocked
 	}
 	return err
 }
+
+func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
