@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/embedded/testservers"
 )
@@ -35,5 +36,20 @@ func TestDatabaseIsDroppedAtTheEnd(t *testing.T) {
 	}
 	if n != 0 {
 		t.Errorf("%s is still there", name)
+	}
+}
+
+func TestBrokersAnswer(t *testing.T) {
+	for name, addrs := range map[string]func(testing.TB) []string{"embedded": testservers.Broker, "kafka 4": testservers.Kafka4} {
+		t.Run(name, func(t *testing.T) {
+			client := &kafka.Client{Addr: kafka.TCP(addrs(t)...)}
+			topic := testservers.Name("topic")
+			created, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
+				Topic: topic, NumPartitions: 2, ReplicationFactor: 1,
+			}}})
+			if err != nil || created.Errors[topic] != nil {
+				t.Fatal(err, created)
+			}
+		})
 	}
 }
