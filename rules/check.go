@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/aftershock/aftershock/churn"
@@ -74,18 +73,44 @@ func (r *Rule) checkColumns(columns []churn.Column) (problems Problems) {
 	return problems
 }
 
-// sqlPlace finds where in the query the warehouse saw the mistake: "(line 3, col 7)".
-var sqlPlace = regexp.MustCompile(`\(line (\d+), col (\d+)\)`)
+// What the warehouse says of a mistake: the text from there on, or the name that it does not know. Its own line and column
+// count from the start of the statement that it was sent, which is not the query alone.
+var (
+	sqlRest = regexp.MustCompile(`(?s)failed at position \d+.*?\(line \d+, col \d+\): (.{1,40})`)
+	sqlName = regexp.MustCompile("(?:identifier|function|table|column|expression)[^`'\"]{0,30}[`'\"]([A-Za-z_][A-Za-z0-9_.]*)[`'\"]")
+)
 
 func (r *Rule) sqlProblem(err error) Problem {
 	p := Problem{File: r.File, Line: r.query.line, Column: r.query.column,
 		Message: fmt.Sprintf("rule %s: the warehouse refuses the query: %v", r.Name, err)}
-	m := sqlPlace.FindStringSubmatch(err.Error())
-	if m == nil || !r.query.block {
+	offset, ok := locate(r.Query, err.Error())
+	if !ok {
 		return p
 	}
-	line, _ := strconv.Atoi(m[1])
-	column, _ := strconv.Atoi(m[2])
-	p.Line, p.Column = r.query.line+line, r.query.indent+column
+	before := r.Query[:offset]
+	line := strings.Count(before, "\n")
+	column := offset - (strings.LastIndexByte(before, '\n') + 1)
+	switch {
+	case r.query.block:
+		p.Line, p.Column = r.query.line+1+line, r.query.indent+1+column
+	case line == 0:
+		p.Column += column
+	}
 	return p
+}
+
+// locate finds where in the query a mistake is that the warehouse told of.
+func locate(query, message string) (int, bool) {
+	if m := sqlRest.FindStringSubmatch(message); m != nil {
+		rest, _, _ := strings.Cut(m[1], ". Expected")
+		if i := strings.Index(query, strings.TrimSpace(rest)); i >= 0 && strings.TrimSpace(rest) != "" {
+			return i, true
+		}
+	}
+	if m := sqlName.FindStringSubmatch(message); m != nil {
+		if at := regexp.MustCompile(`\b` + regexp.QuoteMeta(m[1]) + `\b`).FindStringIndex(query); at != nil {
+			return at[0], true
+		}
+	}
+	return 0, false
 }

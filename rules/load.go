@@ -102,7 +102,7 @@ func Load(docs ...Document) (*Set, error) {
 	var problems Problems
 	l := loader{groups: map[string]string{}, rules: map[string]string{}, set: &Set{}}
 	for _, doc := range docs {
-		l.reader = reader{file: doc.Name, problems: &problems}
+		l.reader, l.lines = reader{file: doc.Name, problems: &problems}, strings.Split(string(doc.Data), "\n")
 		if root := l.parse(doc.Data); root != nil {
 			l.document(root)
 		}
@@ -118,6 +118,7 @@ type loader struct {
 	set    *Set
 	groups map[string]string // name -> where it was first seen
 	rules  map[string]string
+	lines  []string // of the file being read
 }
 
 var (
@@ -252,12 +253,15 @@ func (l *loader) queryOf(n *node, r *Rule) {
 		l.fail(n, "", "rule %q has no query", r.Name)
 	} else {
 		r.query = placeOf(q)
+		if q.block && q.line < len(l.lines) {
+			r.query.indent = len(l.lines[q.line]) - len(strings.TrimLeft(l.lines[q.line], " "))
+		}
 		if strings.HasSuffix(r.Query, ";") {
 			l.fail(q, "drop the semicolon: the query is read as a subquery", "the query of %q ends with a semicolon", r.Name)
 		}
 	}
 	identity := l.list(n.get("identity"), "identity")
-	if len(identity) == 0 && shapeOf(n.get("identity")) != shapeMap {
+	if shape := shapeOf(n.get("identity")); len(identity) == 0 && (shape == shapeNull || shape == shapeList) {
 		l.fail(n, "the columns that make two rows the same alert, for example identity: [account_id, contract_id]", "rule %q has no identity", r.Name)
 	}
 	for _, item := range identity {
@@ -292,10 +296,12 @@ func (l *loader) textsOf(n *node, r *Rule) {
 	var at [2]map[string]*node
 	r.Labels, at[0] = l.pairs(n.get("labels"), "labels")
 	r.Annotations, at[1] = l.pairs(n.get("annotations"), "annotations")
-	for i, k := range sortedKeys(r.Annotations) {
-		if !slices.Contains(annotations, k) {
-			hint := "known annotations: " + strings.Join(annotations, ", ") + "; anything else is a label"
-			l.fail(n.get("annotations").keys[min(i, len(n.get("annotations").keys)-1)], hint, "unknown annotation %q", k)
+	if len(r.Annotations) > 0 {
+		for _, k := range n.get("annotations").keys {
+			if !slices.Contains(annotations, k.text) {
+				hint := "known annotations: " + strings.Join(annotations, ", ") + "; anything else is a label"
+				l.fail(k, hint, "unknown annotation %q", k.text)
+			}
 		}
 	}
 	for i, m := range []map[string]string{r.Labels, r.Annotations} {

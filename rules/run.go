@@ -259,6 +259,12 @@ func (e *Engine) outage(err error) bool {
 		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
+// unreachable tells an outage from a query that is only too slow, which must not stop its group for ever. Where the
+// warehouse does not answer anything in time, the append fails too and the tick is repeated.
+func (e *Engine) unreachable(err error) bool {
+	return !errors.Is(err, context.DeadlineExceeded) && e.outage(err)
+}
+
 func (e *Engine) now() time.Time {
 	if e.Clock != nil {
 		return e.Clock()

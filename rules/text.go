@@ -28,6 +28,7 @@ var textFuncs = template.FuncMap{
 	"pct":   formatPercent,
 	"days":  formatDays,
 	"date":  formatDate,
+	"list":  formatList,
 }
 
 func compile(section, name, body string, at place) (text, error) {
@@ -207,4 +208,17 @@ func formatDate(v any) string {
 		return "unknown"
 	}
 	return t.UTC().Format(time.DateOnly)
+}
+
+// formatList writes ["price_reduction", "downgrade"] as "price reduction, downgrade".
+func formatList(v any) string {
+	items, ok := v.([]any)
+	if !ok || len(items) == 0 {
+		return "none"
+	}
+	words := make([]string, len(items))
+	for i, item := range items {
+		words[i] = strings.ReplaceAll(plain(item), "_", " ")
+	}
+	return strings.Join(words, ", ")
 }

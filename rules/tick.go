@@ -46,6 +46,9 @@ func (e *Engine) load(ctx context.Context, l *ledger) (churn.Entry, error) {
 
 func (l *ledger) remember(transitions []churn.Transition) {
 	for _, t := range transitions {
+		if !t.StartsAt.After(time.Unix(0, 0)) { // a warehouse has no zero time
+			t.StartsAt = time.Time{}
+		}
 		t.Value, t.Headers = nil, nil // the log keeps them; here they would only weigh
 		l.before[t.Fingerprint] = t
 	}
@@ -85,14 +88,14 @@ func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error 
 		}
 	}
 	ages, agesErr := e.sourceAges(ctx, l.group, entry.At)
-	if agesErr != nil && e.outage(agesErr) {
+	if agesErr != nil && e.unreachable(agesErr) {
 		return agesErr
 	}
 	seen := make([]observation, 0, len(l.group.Rules))
 	for _, r := range l.group.Rules {
 		run := churn.Run{Rule: r.Name, Started: e.now(), Status: runOK}
 		o, err := e.observe(ctx, r, entry.At, &run)
-		if err != nil && (ctx.Err() != nil || e.outage(err)) {
+		if err != nil && (ctx.Err() != nil || e.unreachable(err)) {
 			return fmt.Errorf("evaluating rule %s: %w", r.Name, err)
 		}
 		if err == nil && len(r.Sources) > 0 {

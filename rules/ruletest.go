@@ -1,0 +1,282 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// Scratch is a warehouse to play in.
+type Scratch interface {
+	Warehouse
+	// Reset empties it.
+	Reset(ctx context.Context) error
+	// Store decodes, scores, inserts and links the events as production does; each is known at its KnownAt.
+	Store(ctx context.Context, events []TestEvent) error
+}
+
+// Report is what rule tests found.
+type Report struct {
+	Results  []TestResult   `json:"results"`
+	Coverage []RuleCoverage `json:"coverage"`
+}
+
+// TestResult is one test; it passed where it has no failures.
+type TestResult struct {
+	File     string   `json:"file"`
+	Line     int      `json:"line"`
+	Name     string   `json:"name"`
+	Failures []string `json:"failures"` // each may have several lines
+}
+
+// RuleCoverage says what the tests never made a rule do.
+type RuleCoverage struct {
+	Rule    string   `json:"rule"`
+	Reached []string `json:"reached"` // reasons of transitions
+	Missed  []string `json:"missed"`
+}
+
+// Passed reports whether every test passed.
+func (r Report) Passed() bool {
+	return !slices.ContainsFunc(r.Results, func(t TestResult) bool { return len(t.Failures) > 0 })
+}
+
+// Write prints the report for a person: failures as differences, then what no test reaches.
+func (r Report) Write(w io.Writer) error {
+	var b strings.Builder
+	failed := 0
+	for _, t := range r.Results {
+		if len(t.Failures) == 0 {
+			fmt.Fprintf(&b, "ok    %s: %s\n", t.File, t.Name)
+			continue
+		}
+		failed++
+		fmt.Fprintf(&b, "FAIL  %s:%d: %s\n", t.File, t.Line, t.Name)
+		for _, f := range t.Failures {
+			b.WriteString("        " + strings.ReplaceAll(f, "\n", "\n        ") + "\n")
+		}
+	}
+	for _, c := range r.Coverage {
+		if len(c.Missed) > 0 {
+			fmt.Fprintf(&b, "note  no test makes %s reach: %s\n", c.Rule, strings.Join(c.Missed, ", "))
+		}
+	}
+	fmt.Fprintf(&b, "%d of %d tests passed\n", len(r.Results)-failed, len(r.Results))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// RunTests plays every test on the scratch warehouse, through the production queries and lifecycle, at the instants that
+// the test names. An error means that a test could not be played; a difference is in the report.
+func RunTests(ctx context.Context, files []*TestFile, scratch Scratch) (Report, error) {
+	var report Report
+	reached := map[string]map[string]bool{}
+	for _, f := range files {
+		for _, g := range f.Set.Groups {
+			for _, r := range g.Rules {
+				if reached[r.Name] == nil {
+					reached[r.Name] = map[string]bool{}
+				}
+			}
+		}
+		for _, c := range f.Cases {
+			failures, err := play(ctx, f.Set, c, scratch, reached)
+			if err != nil {
+				return report, fmt.Errorf("%s:%d: playing %q: %w", f.Name, c.Line, c.Name, err)
+			}
+			report.Results = append(report.Results, TestResult{f.Name, c.Line, c.Name, failures})
+		}
+	}
+	seen := map[string]bool{}
+	for _, f := range files {
+		for _, g := range f.Set.Groups {
+			for _, r := range g.Rules {
+				if !seen[r.Name] {
+					seen[r.Name] = true
+					report.Coverage = append(report.Coverage, r.coverage(reached[r.Name]))
+				}
+			}
+		}
+	}
+	return report, nil
+}
+
+// coverage holds what was reached against what the rule's keys make possible.
+func (r *Rule) coverage(reached map[string]bool) RuleCoverage {
+	possible := []string{ReasonMet, ReasonCleared}
+	if r.For > 0 {
+		possible = append(possible, ReasonWaiting, ReasonNotHeld)
+	}
+	if r.KeepFiringFor > 0 {
+		possible = append(possible, ReasonHolding, ReasonReturned)
+	}
+	if r.RepeatEvery > 0 {
+		possible = append(possible, ReasonRepeated)
+	}
+	c := RuleCoverage{Rule: r.Name, Reached: sortedKeys(reached)}
+	for _, reason := range possible {
+		if !reached[reason] {
+			c.Missed = append(c.Missed, reason)
+		}
+	}
+	return c
+}
+
+// play runs one test and returns what differs.
+func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached map[string]map[string]bool) ([]string, error) {
+	if err := scratch.Reset(ctx); err != nil {
+		return nil, fmt.Errorf("emptying the scratch warehouse: %w", err)
+	}
+	var now time.Time
+	e := &Engine{Set: set, Warehouse: scratch, Log: &MemoryLog{}, Writer: "test", Clock: func() time.Time { return now },
+		Logger: slog.New(slog.DiscardHandler)} // a failed rule is in the report
+	var ledgers []*ledger
+	for _, g := range set.Groups {
+		ledgers = append(ledgers, &ledger{group: g, schedule: g.Schedule, before: prior{}})
+	}
+	var failures []string
+	events := c.Events
+	for _, instant := range c.Instants {
+		known := 0
+		for known < len(events) && !events[known].KnownAt.After(instant.At) {
+			known++
+		}
+		if known > 0 {
+			if err := scratch.Store(ctx, events[:known]); err != nil {
+				return nil, fmt.Errorf("storing events: %w", err)
+			}
+			events = events[known:]
+		}
+		var standing []churn.Transition
+		var noData []string
+		for _, l := range ledgers {
+			now = instant.At.Add(l.group.EvalDelay)
+			if err := e.evaluate(ctx, l, now, churn.TickRun, ""); err != nil {
+				return nil, err
+			}
+			entries := e.Log.(*MemoryLog).Entries(l.group.Name)
+			entry := entries[len(entries)-1]
+			for _, t := range entry.Transitions {
+				reached[t.Rule][t.Reason] = true
+				if t.State == churn.Resolved {
+					standing = append(standing, t)
+				}
+			}
+			for _, run := range entry.Runs {
+				switch run.Status {
+				case runError:
+					failures = append(failures, fmt.Sprintf("at %s: rule %s failed: %s", stamp(instant.At), run.Rule, run.Error))
+				case runNoData:
+					noData = append(noData, run.Rule)
+				}
+			}
+			for _, fingerprint := range sortedKeys(l.before) {
+				if t := l.before[fingerprint]; t.State.Open() || t.State == churn.Pending {
+					standing = append(standing, t)
+				}
+			}
+		}
+		failures = append(failures, instant.compare(standing, noData)...)
+	}
+	return failures, nil
+}
+
+// compare says how what stands differs from what the test expects.
+func (i TestInstant) compare(standing []churn.Transition, noData []string) []string {
+	var out []string
+	say := func(format string, args ...any) {
+		out = append(out, "at "+stamp(i.At)+": "+fmt.Sprintf(format, args...))
+	}
+	taken := make([]bool, len(standing))
+	for _, want := range i.Alerts {
+		at := slices.IndexFunc(standing, func(t churn.Transition) bool {
+			return want.is(t)
+		})
+		if at < 0 || taken[at] {
+			say("expected but missing (line %d): %s %s {%s}", want.Line, want.Rule, want.Status, describe(want.Identity))
+			continue
+		}
+		taken[at] = true
+		if diff := want.differs(standing[at]); diff != "" {
+			say("%s {%s} differs (line %d):%s", want.Rule, describe(standing[at].Identity), want.Line, diff)
+		}
+	}
+	for n, t := range standing {
+		if !taken[n] {
+			say("not expected: %s %s {%s}: %s", t.Rule, t.State, describe(t.Identity), t.Annotations["summary"])
+		}
+	}
+	for _, want := range i.Silent {
+		for _, t := range standing {
+			if want.is(t) && t.State != churn.Resolved {
+				say("must be silent (line %d): %s {%s}", want.Line, t.Rule, describe(t.Identity))
+			}
+		}
+	}
+	slices.Sort(noData)
+	if i.noData && !slices.Equal(i.NoData, noData) {
+		say("no data differs:%s", line("rules", strings.Join(i.NoData, ", "), strings.Join(noData, ", ")))
+	}
+	return out
+}
+
+// is reports whether t is the alert that was meant: the rule, and the identity as far as it is written.
+func (a TestAlert) is(t churn.Transition) bool {
+	if a.Rule != t.Rule {
+		return false
+	}
+	for k, v := range a.Identity {
+		if t.Identity[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func (a TestAlert) differs(t churn.Transition) string {
+	var b strings.Builder
+	text := func(what, want, got string) {
+		if want != "" && want != got {
+			b.WriteString(line(what, want, got))
+		}
+	}
+	text("status", string(a.Status), string(t.State))
+	text("reason", a.Reason, t.Reason)
+	text("severity", a.Severity, t.Severity)
+	text("contract_id", a.ContractID, t.ContractID)
+	text("currency", a.Currency, t.Currency)
+	if a.Episode > 0 {
+		text("episode", strconv.Itoa(a.Episode), strconv.Itoa(t.Episode))
+	}
+	if a.ValueAtRisk.Known && (!t.ValueAtRisk.Known || a.ValueAtRisk.Amount.Cmp(t.ValueAtRisk.Amount) != 0) {
+		got := "unknown"
+		if t.ValueAtRisk.Known {
+			got = plain(t.ValueAtRisk)
+		}
+		text("value_at_risk", plain(a.ValueAtRisk), got)
+	}
+	for _, k := range sortedKeys(a.Labels) {
+		if got := t.Labels[k]; got != a.Labels[k] {
+			b.WriteString(line("labels."+k, a.Labels[k], got))
+		}
+	}
+	for _, k := range sortedKeys(a.Annotations) {
+		if got := t.Annotations[k]; got != a.Annotations[k] {
+			b.WriteString(line("annotations."+k, a.Annotations[k], got))
+		}
+	}
+	return b.String()
+}
+
+func line(what, want, got string) string {
+	return fmt.Sprintf("\n  %s\n    - expected: %s\n    + got:      %s", what, want, got)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
