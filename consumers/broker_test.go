@@ -1,0 +1,353 @@
+package consumers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/consumers"
+)
+
+type refusedRow struct{}
+
+func (refusedRow) Error() string    { return "the store refuses the row" }
+func (refusedRow) RowRefused() bool { return true }
+
+func TestRecordsAreStoredThenCommitted(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		store := newMemory()
+		var messages []kafka.Message
+		for i := range 20 {
+			messages = append(messages,
+				kafka.Message{Topic: conn.Topics().Deals, Partition: i % 2, Key: []byte("acme"), Value: deal(fmt.Sprint("d", i))},
+				kafka.Message{Topic: conn.Topics().Tickets, Partition: i % 2, Key: []byte("acme"), Value: ticket(fmt.Sprint("t", i))})
+		}
+		produce(t, conn, messages...)
+		c := newConsumers(t, conn, store)
+		if err := c.RunUntilIdle(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		if len(store.deals) != 20 || len(store.tickets) != 20 || len(store.rejected) != 0 {
+			t.Fatalf("stored %d deals, %d tickets, %d rejected; want 20, 20, 0", len(store.deals), len(store.tickets), len(store.rejected))
+		}
+		for where, e := range store.deals {
+			if !e.KnownAt.Equal(knownAt) || e.Hardness.ModelVersion != "test" || string(e.Payload) != string(deal(e.EventID)) || e.Time.IsZero() {
+				t.Errorf("%s: known at %s, model %q, payload %s", where, e.KnownAt, e.Hardness.ModelVersion, e.Payload)
+			}
+		}
+		lag, err := c.Positions().Lag(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tp, n := range lag {
+			if n != 0 {
+				t.Errorf("%s lags by %d", tp, n)
+			}
+		}
+		// A second run finds nothing to do.
+		if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		if store.repeats != 0 {
+			t.Errorf("%d chunks were stored again", store.repeats)
+		}
+	})
+}
+
+func TestBadRecordsBecomeDeadLetters(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		store := newMemory()
+		topics := conn.Topics()
+		produce(t, conn,
+			kafka.Message{Topic: topics.Deals, Key: []byte("k0"), Value: deal("good")},
+			kafka.Message{Topic: topics.Deals, Key: []byte("k1"), Value: []byte(`{"event_id":`), Headers: []kafka.Header{{Key: "trace", Value: []byte("7")}}},
+			kafka.Message{Topic: topics.Deals, Key: []byte("k2"), Value: deal("late"), Headers: []kafka.Header{{Key: "aftershock-known-at", Value: []byte("soon")}}},
+			kafka.Message{Topic: topics.Deals, Key: []byte("k3")},
+			kafka.Message{Topic: topics.Deals, Key: []byte("k4"), Value: deal("known"), Headers: []kafka.Header{{Key: "aftershock-known-at", Value: []byte("2025-01-01T00:00:00Z")}}},
+		)
+		if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		letters := readAll(t, conn, topics.DeadLetter)
+		slices.SortFunc(letters, func(a, b broker.Record) int { return strings.Compare(header(a, "aftershock-offset"), header(b, "aftershock-offset")) })
+		var got []string
+		for _, l := range letters {
+			got = append(got, fmt.Sprintf("%s %s %s/%s/%s %d", l.Key, header(l, "aftershock-code"), header(l, "aftershock-topic"), header(l, "aftershock-partition"), header(l, "aftershock-offset"), len(l.Value)))
+		}
+		want := []string{
+			fmt.Sprintf("k1 malformed_json %s/0/1 12", topics.Deals),
+			fmt.Sprintf("k2 bad_header %s/0/2 %d", topics.Deals, len(deal("late"))),
+			fmt.Sprintf("k3 empty_value %s/0/3 0", topics.Deals),
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("dead letters\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if len(letters) > 0 && header(letters[0], "trace") != "7" {
+			t.Error("the record's own header is gone")
+		}
+		if len(store.deals) != 2 || len(store.rejected) != 3 {
+			t.Errorf("stored %d deals and %d rejections, want 2 and 3", len(store.deals), len(store.rejected))
+		}
+		if e := store.deals[at(churn.Position{Topic: topics.Deals, Offset: 4})]; !e.KnownAt.Equal(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("the header's time of knowing was lost: %s", e.KnownAt)
+		}
+	})
+}
+
+func TestTheLargestRecordFitsAsDeadLetter(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		largest := make([]byte, conn.Topics().MaxRecordBytes-200) // a batch and a record have headers of their own
+		for i := range largest {
+			largest[i] = byte('a' + i*i%23)
+		}
+		produce(t, conn, kafka.Message{Topic: conn.Topics().Tickets, Key: []byte("k"), Value: largest},
+			kafka.Message{Topic: conn.Topics().Tickets, Key: []byte("k"), Value: ticket("after")})
+		store := newMemory()
+		if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		letters := readAll(t, conn, conn.Topics().DeadLetter)
+		if len(letters) != 1 || string(letters[0].Value) != string(largest) {
+			t.Fatalf("%d dead letters; want the largest record, whole", len(letters))
+		}
+		if len(store.tickets) != 1 {
+			t.Error("the record behind the largest one was not stored")
+		}
+	})
+}
+
+func TestGuiltyRowsAreFoundAndTheRestLives(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		store := newMemory()
+		store.fail = func(_ string, ids []string) error {
+			if slices.Contains(ids, "d3") || slices.Contains(ids, "d7") {
+				return fmt.Errorf("inserting: %w", refusedRow{})
+			}
+			return nil
+		}
+		var messages []kafka.Message
+		for i := range 10 {
+			messages = append(messages, kafka.Message{Topic: conn.Topics().Deals, Key: fmt.Append(nil, "k", i), Value: deal(fmt.Sprint("d", i))})
+		}
+		produce(t, conn, messages...)
+		if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		letters := readAll(t, conn, conn.Topics().DeadLetter)
+		if len(letters) != 2 || len(store.deals) != 8 {
+			t.Fatalf("%d dead letters and %d deals, want 2 and 8", len(letters), len(store.deals))
+		}
+		for _, l := range letters {
+			if header(l, "aftershock-code") != "refused_by_store" || (string(l.Key) != "k3" && string(l.Key) != "k7") {
+				t.Errorf("dead letter %s with code %s", l.Key, header(l, "aftershock-code"))
+			}
+		}
+	})
+}
+
+func TestAStoreThatIsAwayIsWaitedFor(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		store := newMemory()
+		tries := make(chan string, 1000)
+		store.fail = func(token string, _ []string) error { tries <- token; return errors.New("connection refused") }
+		produce(t, conn, kafka.Message{Topic: conn.Topics().Deals, Value: deal("d")})
+		c := newConsumers(t, conn, store)
+		start(t, c)
+		first := <-tries
+		for range 4 {
+			if again := <-tries; again != first {
+				t.Fatalf("the token changed from %s to %s", first, again)
+			}
+		}
+		if c.Ready() == nil {
+			t.Error("ready while the store is away")
+		}
+		store.setFail(nil)
+		store.until(t, "the deal is stored", func() bool { return len(store.deals) == 1 })
+		if len(store.rejected) != 0 {
+			t.Error("a good record was rejected")
+		}
+	})
+}
+
+func TestRebalanceLosesNothing(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		store := newMemory()
+		var n atomic.Int64
+		put := func(count int) {
+			var messages []kafka.Message
+			for range count {
+				i := int(n.Add(1))
+				messages = append(messages, kafka.Message{Topic: conn.Topics().Deals, Partition: i % 2, Value: deal(fmt.Sprint("d", i))})
+			}
+			produce(t, conn, messages...)
+		}
+		all := func() bool { return len(store.deals) == int(n.Load()) }
+		one, two := newConsumers(t, conn, store), newConsumers(t, conn, store)
+		stopOne := start(t, one)
+		put(50)
+		store.until(t, "one member stored all", all)
+		stopTwo := start(t, two)
+		put(50)
+		store.until(t, "two members stored all", all)
+		stopOne()
+		put(50)
+		store.until(t, "the other member stored all", all)
+		ends, err := two.Positions().Ends(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := two.Positions().Settled(within(t), ends, 30*time.Second); err != nil {
+			t.Error(err)
+		}
+		stopTwo()
+	})
+}
+
+func TestAStaleGenerationCannotCommit(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		produce(t, conn, kafka.Message{Topic: conn.Topics().Deals, Value: deal("a")}, kafka.Message{Topic: conn.Topics().Deals, Value: deal("b")})
+		join := func() (*kafka.ConsumerGroup, *kafka.Generation) {
+			group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: "stale." + conn.Topics().Deals, Brokers: conn.Brokers(), Dialer: conn.Dialer(),
+				Topics: []string{conn.Topics().Deals}, HeartbeatInterval: 200 * time.Millisecond, SessionTimeout: 6 * time.Second, RebalanceTimeout: 6 * time.Second, JoinGroupBackoff: 100 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for {
+				g, err := group.Next(within(t))
+				if err == nil {
+					return group, g
+				}
+				if errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
+				}
+			}
+		}
+		first, old := join()
+		defer first.Close()
+		second, _ := join() // the first member's generation ends, as it did not ask for the next one its commit is stale
+		defer second.Close()
+		if _, err := first.Next(within(t)); err != nil {
+			t.Logf("the first member rejoins: %v", err)
+		}
+		err := old.CommitOffsets(map[string]map[int]int64{conn.Topics().Deals: {0: 2}})
+		if err == nil {
+			t.Fatal("a generation that has been replaced could commit")
+		}
+		committed, err := conn.Committed(within(t), "stale."+conn.Topics().Deals, conn.Topics().Deals)
+		if err != nil || len(committed) != 0 {
+			t.Errorf("committed %v, %v; want nothing", committed, err)
+		}
+	})
+}
+
+func TestControlPassesOn(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		config := quick()
+		config.ControlGroup = "control." + conn.Topics().Control
+		config.ControlSessionTimeout = 6 * time.Second
+		type tenure struct {
+			who string
+			ctx context.Context
+		}
+		began := make(chan tenure, 10)
+		var holders atomic.Int32
+		hold := func(who string) (stop func()) {
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan error, 1)
+			go func() {
+				done <- (&consumers.Control{Config: config, Kafka: conn, Log: newConsumers(t, conn, nil).Log}).Hold(ctx, func(ctx context.Context, _ int32) error {
+					if holders.Add(1) > 1 {
+						t.Error("two holders at a time")
+					}
+					defer holders.Add(-1)
+					began <- tenure{who, ctx}
+					<-ctx.Done()
+					return ctx.Err()
+				})
+			}()
+			return func() {
+				cancel()
+				if err := <-done; err != nil {
+					t.Errorf("Hold: %v", err)
+				}
+			}
+		}
+		stopA := hold("a")
+		first := <-began
+		if first.who != "a" {
+			t.Fatalf("%s holds first", first.who)
+		}
+		stopB := hold("b")
+		<-first.ctx.Done() // the group is shared anew
+		second := <-began
+		if second.who == "a" {
+			stopA()
+			second = <-began
+			if second.who != "b" {
+				t.Errorf("after a stopped, %s holds", second.who)
+			}
+			stopB()
+		} else {
+			stopB()
+			if third := <-began; third.who != "a" {
+				t.Errorf("after b stopped, %s holds", third.who)
+			}
+			stopA()
+		}
+	})
+}
+
+func TestHoldReturnsWhatTheWorkReturns(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		config := quick()
+		config.ControlGroup = "control." + conn.Topics().Control
+		broken := errors.New("broken")
+		err := (&consumers.Control{Config: config, Kafka: conn}).Hold(within(t), func(context.Context, int32) error { return broken })
+		if !errors.Is(err, broken) {
+			t.Errorf("Hold returned %v", err)
+		}
+	})
+}
+
+func header(r broker.Record, key string) string {
+	for _, h := range r.Headers {
+		if h.Key == key {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// readAll returns what a topic holds.
+func readAll(t testing.TB, conn *broker.Connection, topic string) (records []broker.Record) {
+	t.Helper()
+	ranges, err := conn.Ranges(within(t), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tp, r := range ranges {
+		reader := conn.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
+		for next := r.Start; next < r.End; {
+			fetched, err := reader.Fetch(within(t), next, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := fetched.Each(func(r *broker.Record) error { records = append(records, *r); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			next = fetched.Next
+		}
+		reader.Close()
+	}
+	return records
+}

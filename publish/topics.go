@@ -1,0 +1,240 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
+)
+
+const (
+	batchBytes   = 512 << 10 // of values, in one request
+	batchRecords = 500
+	readWait     = 250 * time.Millisecond
+)
+
+// errEnough ends the reading of a batch that goes beyond what was asked for.
+var errEnough = errors.New("read enough")
+
+// Topics delivers to the Kafka topics that transitions name, one partition each, keyed by fingerprint, with the stored bytes and
+// headers. It reads a topic back before it first writes to it, and publishes only what lies above the highest (episode,
+// sequence) found there for a fingerprint.
+type Topics struct {
+	Kafka  *broker.Connection
+	Logger *slog.Logger // slog.Default() where nil
+
+	topics map[string]*heads
+}
+
+// Name is kafka.
+func (d *Topics) Name() string { return "kafka" }
+
+// Recover forgets what was read back.
+func (d *Topics) Recover() { d.topics = nil }
+
+// Deliver publishes the transitions of each topic in their order, each request after the acknowledgement of the one before.
+func (d *Topics) Deliver(ctx context.Context, transitions []churn.Transition) (delivered []churn.Transition, err error) {
+	for len(transitions) > 0 {
+		topic := transitions[0].Topic
+		h, err := d.caughtUp(ctx, topic)
+		if err != nil {
+			return delivered, err
+		}
+		var batch []churn.Transition
+		bytes, taken := 0, 0
+		for _, t := range transitions {
+			if t.Topic != topic || len(batch) == batchRecords || bytes > 0 && bytes+len(t.Value) > batchBytes {
+				break
+			}
+			taken++
+			if h.above(t.Key, place{t.Episode, t.Sequence}) {
+				batch, bytes = append(batch, t), bytes+len(t.Value)
+			}
+		}
+		if err := d.publish(ctx, topic, h, batch); err != nil {
+			return delivered, err
+		}
+		delivered = append(delivered, batch...)
+		transitions = transitions[taken:]
+	}
+	return delivered, nil
+}
+
+func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []churn.Transition) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	records := make([]kafka.Record, len(batch))
+	for i, t := range batch {
+		records[i] = kafka.Record{Key: kafka.NewBytes([]byte(t.Key)), Value: kafka.NewBytes(t.Value)}
+		for _, header := range t.Headers {
+			records[i].Headers = append(records[i].Headers, kafka.Header{Key: header.Key, Value: []byte(header.Value)})
+		}
+	}
+	offset, err := d.produce(ctx, topic, records)
+	if err != nil {
+		// Whether it arrived is unknown. The topic itself will say.
+		delete(d.topics, topic)
+		return fmt.Errorf("publishing %d transitions to %s: %w", len(batch), topic, err)
+	}
+	for i, t := range batch {
+		h.put(t.Key, place{t.Episode, t.Sequence}, offset+int64(i))
+	}
+	return nil
+}
+
+// produce writes to the topic's only partition and returns the offset of the first record when all replicas have them.
+func (d *Topics) produce(ctx context.Context, topic string, records []kafka.Record) (int64, error) {
+	response, err := d.Kafka.Client().Produce(ctx, &kafka.ProduceRequest{
+		Topic: topic, Partition: 0, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(records...),
+	})
+	if err == nil {
+		err = response.Error
+	}
+	if err != nil {
+		return 0, err
+	}
+	return response.BaseOffset, nil
+}
+
+// caughtUp returns the topic's heads, read back from its beginning the first time.
+func (d *Topics) caughtUp(ctx context.Context, topic string) (*heads, error) {
+	if h, known := d.topics[topic]; known {
+		return h, nil
+	}
+	h := &heads{of: map[string]head{}}
+	if _, err := d.readOn(ctx, topic, h); err != nil {
+		return nil, err
+	}
+	if d.topics == nil {
+		d.topics = map[string]*heads{}
+	}
+	d.topics[topic] = h
+	return h, nil
+}
+
+// readOn reads the topic from where it was read last to its present end. anew is true where the topic was made anew meanwhile.
+func (d *Topics) readOn(ctx context.Context, topic string, h *heads) (anew bool, err error) {
+	ranges, err := d.Kafka.Ranges(ctx, topic)
+	if err != nil {
+		return false, fmt.Errorf("reading %s back: %w", topic, err)
+	}
+	if len(ranges) != 1 {
+		return false, fmt.Errorf("reading %s back: it has %d partitions, and alerts are in order only in one", topic, len(ranges))
+	}
+	tp := churn.TopicPartition{Topic: topic}
+	if anew = ranges[tp].End < h.next; anew {
+		d.logger().Warn("the topic ends before what was read of it: it was made anew, and is filled from the log", "topic", topic)
+		*h = heads{of: map[string]head{}}
+	}
+	h.next = max(h.next, ranges[tp].Start)
+	foreign := 0
+	err = d.read(ctx, tp, h.next, ranges[tp].End, func(record *broker.Record) error {
+		if !h.see(record) {
+			foreign++
+		}
+		return nil
+	})
+	if err != nil {
+		return anew, fmt.Errorf("reading %s back: %w", topic, err)
+	}
+	h.next = max(h.next, ranges[tp].End)
+	if foreign > 0 {
+		d.logger().Warn("records that are not alerts of ours were left out", "topic", topic, "records", foreign)
+	}
+	return anew, nil
+}
+
+// read calls do for the records from start up to end.
+func (d *Topics) read(ctx context.Context, tp churn.TopicPartition, start, end int64, do func(*broker.Record) error) error {
+	reader := d.Kafka.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxWait: readWait, MaxBytes: 4 << 20})
+	defer reader.Close()
+	for start < end {
+		fetched, err := reader.Fetch(ctx, start, readWait)
+		if err != nil {
+			return err
+		}
+		err = fetched.Each(func(record *broker.Record) error {
+			if record.Offset >= end {
+				return errEnough
+			}
+			return do(record)
+		})
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		start = fetched.Next
+	}
+	return nil
+}
+
+// Mend reads what reached the topics since, its own records and those of a holder that woke up too late, and publishes the
+// present transition of a fingerprint again where an older one lies over it. The bytes come from the topic itself; where
+// compaction has taken them, they must come from the log again.
+func (d *Topics) Mend(ctx context.Context) (mended int, again bool, err error) {
+	for topic, h := range d.topics {
+		anew, err := d.readOn(ctx, topic, h)
+		if err != nil {
+			return mended, again, err
+		}
+		again = again || anew
+		for fingerprint, at := range h.of {
+			if !at.stale() {
+				continue
+			}
+			found, err := d.republish(ctx, topic, h, fingerprint, at)
+			if err != nil {
+				return mended, again, err
+			}
+			mended++
+			if !found {
+				// As if the higher one had never been there: then the log brings it.
+				at.highest = at.last
+				h.of[fingerprint] = at
+				again = true
+			}
+		}
+	}
+	return mended, again, nil
+}
+
+func (d *Topics) republish(ctx context.Context, topic string, h *heads, fingerprint string, at head) (found bool, err error) {
+	d.logger().Warn("an older transition lies over the present one; publishing the present one again", "topic", topic,
+		"fingerprint", fingerprint, "episode", at.highest.episode, "sequence", at.highest.sequence)
+	var present *kafka.Record
+	err = d.read(ctx, churn.TopicPartition{Topic: topic}, at.offset, at.offset+1, func(record *broker.Record) error {
+		present = &kafka.Record{Key: kafka.NewBytes(record.Key), Value: kafka.NewBytes(record.Value)}
+		for _, header := range record.Headers {
+			present.Headers = append(present.Headers, kafka.Header{Key: header.Key, Value: header.Value})
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("reading offset %d of %s again: %w", at.offset, topic, err)
+	}
+	if present == nil {
+		return false, nil
+	}
+	offset, err := d.produce(ctx, topic, []kafka.Record{*present})
+	if err != nil {
+		return false, fmt.Errorf("publishing offset %d of %s again: %w", at.offset, topic, err)
+	}
+	h.put(fingerprint, at.highest, offset)
+	return true, nil
+}
+
+func (d *Topics) logger() *slog.Logger {
+	if d.Logger == nil {
+		return slog.Default()
+	}
+	return d.Logger
+}
