@@ -71,7 +71,7 @@ func startBroker(ctx context.Context, options BrokerOptions) (*Broker, error) {
 	broker := &Broker{stopped: make(chan struct{})}
 	settings := options.settings()
 	if options.DataDir != "" {
-		dir, _, lock, err := openDataDir(options.DataDir, "")
+		dir, _, lock, err := openDataDir(ctx, options.DataDir, "")
 		if err != nil {
 			return nil, err
 		}

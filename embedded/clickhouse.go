@@ -96,7 +96,7 @@ func startClickHouse(ctx context.Context, options ClickHouseOptions) (*ClickHous
 			return nil, err
 		}
 	}
-	dir, temporary, lock, err := openDataDir(options.DataDir, "aftershock-clickhouse-")
+	dir, temporary, lock, err := openDataDir(ctx, options.DataDir, "aftershock-clickhouse-")
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func LockWait(ctx context.Context, path string) (*os.File, error) {
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", err, ctx.Err())
+			return nil, err
 		}
 	}
 }
