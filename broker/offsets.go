@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -34,7 +35,35 @@ type Range struct{ Start, End int64 }
 
 // Ranges returns what the partitions of the topics hold. End is the last stable offset: records of open transactions are
 // beyond it. A topic that does not exist is an error.
-func (c *Connection) Ranges(ctx context.Context, topics ...string) (map[churn.TopicPartition]Range, error) {
+func (c *Connection) Ranges(ctx context.Context, topics ...string) (ranges map[churn.TopicPartition]Range, err error) {
+	err = steady(ctx, func() error {
+		ranges, err = c.ranges(ctx, topics)
+		return err
+	})
+	return ranges, err
+}
+
+// steadyFor bounds how long a moving leader or a loading coordinator is waited for; the brokers settle within a second or two.
+const steadyFor = 10 * time.Second
+
+// steady repeats a request while the brokers say that they are not settled yet. A topic that does not exist is an answer.
+func steady(ctx context.Context, request func() error) error {
+	deadline := time.Now().Add(steadyFor)
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		err := request()
+		var code kafka.Error
+		if !errors.As(err, &code) || !code.Temporary() || code == kafka.UnknownTopicOrPartition || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (c *Connection) ranges(ctx context.Context, topics []string) (map[churn.TopicPartition]Range, error) {
 	partitions, err := c.Partitions(ctx, topics...)
 	if err != nil {
 		return nil, err
@@ -65,7 +94,15 @@ func (c *Connection) Ranges(ctx context.Context, topics ...string) (map[churn.To
 }
 
 // Committed returns the offsets that the group has committed for the topics; a partition without one is left out.
-func (c *Connection) Committed(ctx context.Context, group string, topics ...string) (map[churn.TopicPartition]int64, error) {
+func (c *Connection) Committed(ctx context.Context, group string, topics ...string) (committed map[churn.TopicPartition]int64, err error) {
+	err = steady(ctx, func() error {
+		committed, err = c.committed(ctx, group, topics)
+		return err
+	})
+	return committed, err
+}
+
+func (c *Connection) committed(ctx context.Context, group string, topics []string) (map[churn.TopicPartition]int64, error) {
 	partitions, err := c.Partitions(ctx, topics...)
 	if err != nil {
 		return nil, err

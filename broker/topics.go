@@ -149,7 +149,30 @@ func (c *Connection) CreateTopics(ctx context.Context, wanted []Topic) (created 
 			errs = append(errs, fmt.Errorf("creating topic %s: %w", topic.Name, err))
 		}
 	}
+	if len(errs) == 0 {
+		errs = append(errs, c.awaitTopics(ctx, created))
+	}
 	return created, errors.Join(errs...)
+}
+
+// awaitTopics waits until new topics have leaders: a broker acknowledges their creation before that.
+func (c *Connection) awaitTopics(ctx context.Context, created []string) error {
+	if len(created) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for {
+		_, err := c.Ranges(ctx, created...)
+		if !errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // Difference is where a topic is not as it should be.

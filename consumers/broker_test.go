@@ -78,7 +78,9 @@ func TestBadRecordsBecomeDeadLetters(t *testing.T) {
 			t.Fatal(err)
 		}
 		letters := readAll(t, conn, topics.DeadLetter)
-		slices.SortFunc(letters, func(a, b broker.Record) int { return strings.Compare(header(a, "aftershock-offset"), header(b, "aftershock-offset")) })
+		slices.SortFunc(letters, func(a, b broker.Record) int {
+			return strings.Compare(header(a, "aftershock-offset"), header(b, "aftershock-offset"))
+		})
 		var got []string
 		for _, l := range letters {
 			got = append(got, fmt.Sprintf("%s %s %s/%s/%s %d", l.Key, header(l, "aftershock-code"), header(l, "aftershock-topic"), header(l, "aftershock-partition"), header(l, "aftershock-offset"), len(l.Value)))
@@ -179,29 +181,51 @@ func TestAStoreThatIsAwayIsWaitedFor(t *testing.T) {
 	})
 }
 
+// member is one member's view of a shared store.
+type member struct {
+	*memory
+	stored atomic.Int64
+}
+
+func (m *member) StoreDeals(ctx context.Context, token string, events []churn.DealEvent) error {
+	m.stored.Add(int64(len(events)))
+	return m.memory.StoreDeals(ctx, token, events)
+}
+
 func TestRebalanceLosesNothing(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
 		store := newMemory()
-		var n atomic.Int64
-		put := func(count int) {
+		n := 0
+		putAndWait := func(what string) {
+			t.Helper()
 			var messages []kafka.Message
-			for range count {
-				i := int(n.Add(1))
-				messages = append(messages, kafka.Message{Topic: conn.Topics().Deals, Partition: i % 2, Value: deal(fmt.Sprint("d", i))})
+			for range 50 {
+				n++
+				messages = append(messages, kafka.Message{Topic: conn.Topics().Deals, Partition: n % 2, Value: deal(fmt.Sprint("d", n))})
 			}
 			produce(t, conn, messages...)
+			store.until(t, what, func() bool { return len(store.deals) == n })
 		}
-		all := func() bool { return len(store.deals) == int(n.Load()) }
-		one, two := newConsumers(t, conn, store), newConsumers(t, conn, store)
+		a, b := &member{memory: store}, &member{memory: store}
+		one, two := newConsumers(t, conn, a), newConsumers(t, conn, b)
 		stopOne := start(t, one)
-		put(50)
-		store.until(t, "one member stored all", all)
+		putAndWait("one member stored all")
 		stopTwo := start(t, two)
-		put(50)
-		store.until(t, "two members stored all", all)
+		for ctx := within(t); b.stored.Load() == 0; {
+			if ctx.Err() != nil {
+				t.Fatal("the second member never got a partition")
+			}
+			putAndWait("two members stored all")
+		}
+		before := a.stored.Load()
+		for range 3 {
+			putAndWait("both members stored all")
+		}
+		if a.stored.Load() == before {
+			t.Error("the first member has no partition any more")
+		}
 		stopOne()
-		put(50)
-		store.until(t, "the other member stored all", all)
+		putAndWait("the second member stored all")
 		ends, err := two.Positions().Ends(within(t))
 		if err != nil {
 			t.Fatal(err)

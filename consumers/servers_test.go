@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }
 // servers are the brokers that every conformance test runs against.
 var servers = map[string]func(testing.TB) []string{
 	"embedded": testservers.Broker,
+	"kafka4":   testservers.Kafka4,
 }
 
 // onEveryBroker runs a conformance test against each kind of broker, with our topics created.
@@ -199,15 +200,19 @@ func quick() consumers.Config {
 var knownAt = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 func newConsumers(t testing.TB, conn *broker.Connection, store consumers.Store) *consumers.Consumers {
+	config := quick()
+	config.Group = "group." + conn.Topics().Deals // one of each test's own, as the server may be shared
 	return &consumers.Consumers{
-		Config: quick(), Kafka: conn, Store: store, Enrichment: enrichment,
+		Config: config, Kafka: conn, Store: store, Enrichment: enrichment,
 		Clock: func() time.Time { return knownAt },
 		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 }
 
 var enrichment = consumers.Enrichment{
-	Score:    func(d *churn.DealClosed) churn.Hardness { return churn.Hardness{Band: churn.BandUnknown, ModelVersion: "test"} },
+	Score: func(d *churn.DealClosed) churn.Hardness {
+		return churn.Hardness{Band: churn.BandUnknown, ModelVersion: "test"}
+	},
 	Classify: func(*churn.SupportTicket) churn.Classification { return churn.Classification{ModelVersion: "test"} },
 }
 
