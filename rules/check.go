@@ -82,7 +82,7 @@ var (
 
 func (r *Rule) sqlProblem(err error) Problem {
 	p := Problem{File: r.File, Line: r.query.line, Column: r.query.column,
-		Message: fmt.Sprintf("rule %s: the warehouse refuses the query: %v", r.Name, err)}
+		Message: fmt.Sprintf("rule %s: the warehouse refuses the query: %s", r.Name, oneLine(err))}
 	offset, ok := locate(r.Query, err.Error())
 	if !ok {
 		return p
@@ -97,6 +97,18 @@ func (r *Rule) sqlProblem(err error) Problem {
 		p.Column += column
 	}
 	return p
+}
+
+var sqlLine = regexp.MustCompile(`\s*\(line \d+, col \d+\)`)
+
+// oneLine keeps the part of the warehouse's message that helps: it may repeat the whole query and every token that it knows.
+func oneLine(err error) string {
+	text, _, _ := strings.Cut(err.Error(), ". Expected one of")
+	words := strings.Join(strings.Fields(sqlLine.ReplaceAllString(text, "")), " ")
+	if runes := []rune(words); len(runes) > 300 {
+		words = string(runes[:300]) + "..."
+	}
+	return words
 }
 
 // locate finds where in the query a mistake is that the warehouse told of.

@@ -1,0 +1,403 @@
+package rules
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// fake answers a query by a function of the instant.
+type fake struct {
+	mu       sync.Mutex
+	rows     map[string]func(at time.Time) ([]churn.Row, error)
+	ages     map[string]float64 // minutes
+	subjects map[churn.ContractKey]churn.Subject
+}
+
+func (f *fake) Rows(_ context.Context, query string, at time.Time) ([]churn.Row, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if query == freshnessQuery {
+		var rows []churn.Row
+		for source, age := range f.ages {
+			rows = append(rows, churn.Row{"source": source, "age_minutes": age})
+		}
+		return rows, nil
+	}
+	if rows := f.rows[query]; rows != nil {
+		return rows(at)
+	}
+	return nil, nil
+}
+
+func (f *fake) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error) {
+	return f.subjects, nil
+}
+
+func always(rows ...churn.Row) func(time.Time) ([]churn.Row, error) {
+	return func(time.Time) ([]churn.Row, error) { return rows, nil }
+}
+
+func load(t *testing.T, text string) *Set {
+	t.Helper()
+	set, err := Load(Document{"test.yaml", []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+const twoGroups = `groups:
+  - name: hourly
+    schedule: "0 * * * *"
+    eval_delay: 5m
+    rules:
+      - {alert: A, query: qa, identity: [account_id], topic: churn.handoffs, annotations: {summary: "{{ .account_id }} <b>"}}
+      - {alert: B, query: qb, identity: [account_id]}
+  - name: daily
+    schedule: "0 6 * * *"
+    rules:
+      - {alert: C, query: qc, identity: [account_id]}
+`
+
+func engine(set *Set, w *fake, log Log) *Engine {
+	return &Engine{Set: set, Warehouse: w, Log: log, Writer: "me", From: start, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+}
+
+func statuses(entries []churn.Entry) string {
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Tick.UTC().Format("15:04")+" "+string(e.Status))
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestRunUntilTakesTicksInTheOrderOfTime(t *testing.T) {
+	var asked []string
+	tell := func(name string) func(at time.Time) ([]churn.Row, error) {
+		return func(at time.Time) ([]churn.Row, error) {
+			asked = append(asked, name+at.Format("15:04"))
+			return nil, nil
+		}
+	}
+	w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qa": tell("A"), "qc": tell("C")}}
+	log := &MemoryLog{}
+	e := engine(load(t, twoGroups), w, log)
+	var settled []string
+	e.Settle = func(_ context.Context, at time.Time) (churn.TickStatus, string, error) {
+		settled = append(settled, at.Format("15:04"))
+		return churn.TickRun, "", nil
+	}
+	var last [2]int
+	if err := e.RunUntil(t.Context(), start.Add(7*time.Hour), func(done, total int) { last = [2]int{done, total} }); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(asked, " "); got != "A00:55 A01:55 A02:55 A03:55 A04:55 A05:55 C06:00 A06:55" {
+		t.Error(got)
+	}
+	if len(settled) != 8 || last != [2]int{8, 8} {
+		t.Error(settled, last)
+	}
+	if err := e.RunUntil(t.Context(), start.Add(7*time.Hour), nil); err != nil || len(asked) != 8 {
+		t.Error("a second run repeats ticks", err, asked)
+	}
+}
+
+func TestScheduleOverride(t *testing.T) {
+	log := &MemoryLog{}
+	e := engine(load(t, twoGroups), &fake{}, log)
+	e.Schedule = "0 0 * * *"
+	if err := e.RunUntil(t.Context(), start.AddDate(0, 0, 3), nil); err != nil {
+		t.Fatal(err)
+	}
+	if h, d := len(log.Entries("hourly")), len(log.Entries("daily")); h != 3 || d != 3 {
+		t.Error(h, d)
+	}
+}
+
+func TestAlertIsBuiltOnceAndTheSame(t *testing.T) {
+	arr := churn.MustMoney("1200.5000")
+	set := load(t, strings.Replace(twoGroups, "topic: churn.handoffs,", "topic: churn.handoffs, value_at_risk: arr, currency: cur,", 1))
+	w := &fake{
+		rows: map[string]func(time.Time) ([]churn.Row, error){"qa": always(churn.Row{"account_id": "A1", "contract_id": "K", "arr": arr, "cur": "EUR"})},
+		subjects: map[churn.ContractKey]churn.Subject{{AccountID: "A1", ContractID: "K"}: {
+			Account: churn.AccountBrief{AccountID: "A1", AccountName: "Acme"}, Contract: &churn.ContractBrief{ContractID: "K", Band: churn.BandHard},
+		}},
+	}
+	var first churn.Transition
+	for i := range 2 {
+		log := &MemoryLog{}
+		e := engine(set, w, log)
+		e.Topics = map[string]string{"churn.handoffs": "acme.handoffs"}
+		if err := e.RunUntil(t.Context(), start.Add(2*time.Hour), nil); err != nil {
+			t.Fatal(err)
+		}
+		entries := log.Entries("hourly")
+		if len(entries) != 2 || len(entries[0].Transitions) != 1 || len(entries[1].Transitions) != 0 {
+			t.Fatalf("%+v", entries)
+		}
+		got := entries[0].Transitions[0]
+		if i == 0 {
+			first = got
+		} else if string(got.Value) != string(first.Value) || !slices.Equal(got.Headers, first.Headers) {
+			t.Error("two evaluations give different bytes")
+		}
+	}
+	if first.Topic != "acme.handoffs" || first.Key != first.Fingerprint {
+		t.Error(first.Topic, first.Key)
+	}
+	want := []churn.Header{{Key: "ce_specversion", Value: "1.0"}, {Key: "ce_id", Value: first.ID}, {Key: "ce_source", Value: "aftershock"},
+		{Key: "ce_type", Value: AlertType}, {Key: "ce_time", Value: "2026-01-01T00:55:00Z"}, {Key: "content-type", Value: "application/json"}}
+	if !slices.Equal(first.Headers, want) {
+		t.Error(first.Headers)
+	}
+	var a Alert
+	if err := json.Unmarshal(first.Value, &a); err != nil {
+		t.Fatal(err)
+	}
+	if a.Status != churn.Firing || a.Account.AccountName != "Acme" || a.Contract.Band != churn.BandHard || *a.ValueAtRisk != (AlertValue{"1200.5", "EUR"}) ||
+		a.ResolvedAt != nil || a.Annotations["summary"] != "A1 <b>" {
+		t.Errorf("%s", first.Value)
+	}
+	if !strings.HasPrefix(string(first.Value), `{"schema_version":1,"transition_id":"`) || !strings.Contains(string(first.Value), `A1 <b>`) {
+		t.Errorf("%s", first.Value)
+	}
+}
+
+func TestOneRuleHarmsNoOther(t *testing.T) {
+	for why, bad := range map[string]func(time.Time) ([]churn.Row, error){
+		"panic: boom":            func(time.Time) ([]churn.Row, error) { panic("boom") },
+		"no such column":         func(time.Time) ([]churn.Row, error) { return nil, errors.New("no such column") },
+		"two rows with one":      always(churn.Row{"account_id": "X"}, churn.Row{"account_id": "X"}),
+		"deadline":               func(time.Time) ([]churn.Row, error) { return nil, context.DeadlineExceeded },
+		"missing or NULL in a r": always(churn.Row{"account_id": nil}),
+	} {
+		t.Run(why, func(t *testing.T) {
+			w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qa": bad, "qb": always(churn.Row{"account_id": "Y"})}}
+			log := &MemoryLog{}
+			if err := engine(load(t, twoGroups), w, log).RunUntil(t.Context(), start.Add(time.Hour), nil); err != nil {
+				t.Fatal(err)
+			}
+			e := log.Entries("hourly")[0]
+			if e.Runs[0].Status != "error" || !strings.Contains(e.Runs[0].Error, why) || e.Runs[1].Status != "ok" {
+				t.Errorf("%+v", e.Runs)
+			}
+			if len(e.Transitions) != 1 || e.Transitions[0].Rule != "B" {
+				t.Errorf("%+v", e.Transitions)
+			}
+		})
+	}
+}
+
+func TestSilentSourceHoldsAndIsNoData(t *testing.T) {
+	set := load(t, `groups: [{name: g, schedule: "0 * * * *", rules: [{alert: A, query: qa, sources: [deals, tickets], stale_after: 1d, identity: [account_id]}]}]`)
+	w := &fake{ages: map[string]float64{"deals": 1, "tickets": 10}, rows: map[string]func(time.Time) ([]churn.Row, error){"qa": func(at time.Time) ([]churn.Row, error) {
+		if at.Hour() == 1 {
+			return []churn.Row{{"account_id": "X"}}, nil
+		}
+		return nil, nil
+	}}}
+	log := &MemoryLog{}
+	e := engine(set, w, log)
+	for hour, ages := range []map[string]float64{{"deals": 1, "tickets": 10}, {"deals": 1, "tickets": 3000}, {"deals": 1}, {"deals": 1, "tickets": 1}} {
+		w.ages = ages
+		if err := e.RunUntil(t.Context(), start.Add(time.Duration(hour+1)*time.Hour), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, entry := range log.Entries("g") {
+		got = append(got, entry.Runs[0].Status+" "+entry.Runs[0].Error)
+		for _, x := range entry.Transitions {
+			got = append(got, string(x.State))
+		}
+	}
+	want := "ok |firing|no_data tickets have been silent for 2 days|no_data tickets have never arrived|ok |resolved"
+	if strings.Join(got, "|") != want {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestCatchUp(t *testing.T) {
+	for policy, want := range map[string]string{
+		"all":    "01:00 caught_up, 02:00 caught_up, 03:00 caught_up, 04:00 run",
+		"latest": "01:00 missed, 02:00 missed, 03:00 caught_up, 04:00 run",
+		"none":   "01:00 missed, 02:00 missed, 03:00 missed, 04:00 run",
+	} {
+		t.Run(policy, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				set := load(t, `groups: [{name: g, schedule: "0 * * * *", catch_up: `+policy+`, rules: [{alert: A, query: qa, identity: [account_id]}]}]`)
+				log := &MemoryLog{}
+				e := engine(set, &fake{}, log)
+				e.From = time.Now() // the bubble begins at midnight
+				time.Sleep(3*time.Hour + 30*time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				if err := e.Run(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
+				}
+				if got := statuses(log.Entries("g")); got != want {
+					t.Error(got)
+				}
+				for _, entry := range log.Entries("g") {
+					if (entry.Status == churn.TickMissed) != strings.Contains(entry.Reason, "catch_up") {
+						t.Error(entry.Status, entry.Reason)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAnOutageIsWaitedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qc": func(time.Time) ([]churn.Row, error) {
+			if down {
+				return nil, io.ErrUnexpectedEOF
+			}
+			return []churn.Row{{"account_id": "A"}}, nil
+		}}}
+		log := &MemoryLog{}
+		e := engine(load(t, twoGroups), w, log)
+		e.From = time.Now()
+		retries := 0
+		e.Observe.Retry = func(string, error) { retries++ }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(7 * time.Hour)
+		if n := len(log.Entries("daily")); n != 0 || retries < 100 || len(log.Entries("hourly")) != 7 {
+			t.Error(n, retries, len(log.Entries("hourly")), "an outage of one group's query stops nobody else")
+		}
+		w.mu.Lock()
+		down = false
+		w.mu.Unlock()
+		time.Sleep(longestBackoff)
+		synctest.Wait()
+		if entries := log.Entries("daily"); len(entries) != 1 || len(entries[0].Transitions) != 1 {
+			t.Errorf("%+v", entries)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAnotherHolderMakesUsStepDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &MemoryLog{}
+		set := load(t, twoGroups)
+		mine := engine(set, &fake{}, log)
+		mine.From = time.Now()
+		done := make(chan error)
+		go func() { done <- mine.Run(t.Context()) }()
+		time.Sleep(90 * time.Minute)
+		if won, _ := log.Append(t.Context(), churn.Entry{Group: "hourly", N: 2, Writer: "other", Tick: time.Now()}); !won {
+			t.Fatal("the other lost")
+		}
+		if err := <-done; !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), `"other"`) {
+			t.Error(err)
+		}
+		if entries := log.Entries("hourly"); len(entries) != 2 {
+			t.Error("a holder that lost wrote", statuses(entries))
+		}
+	})
+}
+
+// lossy stores an entry and loses the answer, or loses the entry, in turn.
+type lossy struct {
+	MemoryLog
+	n int
+}
+
+func (l *lossy) Append(ctx context.Context, e churn.Entry) (bool, error) {
+	l.n++
+	switch l.n % 3 {
+	case 0:
+		return l.MemoryLog.Append(ctx, e)
+	case 1:
+		return false, io.EOF
+	}
+	_, _ = l.MemoryLog.Append(ctx, e)
+	return false, io.EOF
+}
+
+func TestAnAppendWithoutAnAnswerIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &lossy{}
+		w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qa": func(at time.Time) ([]churn.Row, error) {
+			if at.Hour()%2 == 0 {
+				return []churn.Row{{"account_id": "A"}}, nil
+			}
+			return nil, nil
+		}}}
+		e := engine(load(t, twoGroups), w, log)
+		if err := e.RunUntil(t.Context(), start.Add(12*time.Hour), nil); err != nil {
+			t.Fatal(err)
+		}
+		entries := log.Entries("hourly")
+		ids, tick := map[string]bool{}, start
+		for i, entry := range entries {
+			if entry.N != int64(i+1) || !entry.Tick.Equal(tick.Add(time.Hour)) {
+				t.Fatalf("entry %d is tick %v", entry.N, entry.Tick)
+			}
+			tick = entry.Tick
+			for _, x := range entry.Transitions {
+				if ids[x.ID] {
+					t.Errorf("transition %s twice", x.ID)
+				}
+				ids[x.ID] = true
+			}
+		}
+		if len(entries) != 12 || len(ids) != 12 {
+			t.Error(len(entries), len(ids))
+		}
+	})
+}
+
+func TestRuleThatMovesOrGoes(t *testing.T) {
+	group := func(name, rule string) string {
+		return `{name: ` + name + `, schedule: "0 * * * *", rules: [{alert: ` + rule + `, query: qa, identity: [account_id], topic: t.` + rule + `}]}`
+	}
+	w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qa": always(churn.Row{"account_id": "A"})}}
+	log := &MemoryLog{}
+	clock := start
+	run := func(groups ...string) {
+		t.Helper()
+		clock = clock.Add(time.Hour)
+		e := engine(load(t, "groups: ["+strings.Join(groups, ", ")+"]"), w, log)
+		e.Clock = func() time.Time { return clock }
+		if err := e.RunUntil(t.Context(), clock, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(group("one", "A"), group("two", "B"))
+	run(group("two", "A"))
+	old, now := log.Entries("one"), log.Entries("two")
+	if end := old[len(old)-1]; len(end.Transitions) != 1 || end.Transitions[0].Reason != ReasonRemoved || end.Transitions[0].Topic != "t.A" {
+		t.Errorf("%+v", end)
+	}
+	var got []string
+	for _, x := range now[len(now)-1].Transitions {
+		got = append(got, x.Rule, string(x.State), string(rune('0'+x.Episode)), x.Topic)
+	}
+	if strings.Join(got, " ") != "A firing 2 t.A B resolved 1 t.B" {
+		t.Error(got)
+	}
+	run(group("two", "A"))
+	if len(log.Entries("one")) != len(old) {
+		t.Error("a group that is gone gets an entry at every start")
+	}
+}
