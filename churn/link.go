@@ -143,7 +143,9 @@ func LinkAccount(deals []DealVersion, attempts []AttemptVersion) ([]Link, []Unma
 	return links, unmatched
 }
 
-func (l Link) sameAs(m Link) bool { return l.DealID == m.DealID && l.Lag == m.Lag && l.Basis == m.Basis }
+func (l Link) sameAs(m Link) bool {
+	return l.DealID == m.DealID && l.Lag == m.Lag && l.Basis == m.Basis
+}
 
 // changesOf returns the instants at which any deal changed, in order and once each.
 func changesOf(deals []DealVersion) []time.Time {
