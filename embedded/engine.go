@@ -16,13 +16,18 @@ const EngineEnv = "AFTERSHOCK_ENGINE"
 
 // EngineMissingError says where the ClickHouse library was looked for.
 type EngineMissingError struct {
-	Looked []string
+	Env    string   // what AFTERSHOCK_ENGINE says, if anything
+	Looked []string // the paths tried, in order
 }
 
 func (e *EngineMissingError) Error() string {
-	return fmt.Sprintf("finding the ClickHouse library for %s/%s: not in any of %d places (first: %s): "+
+	if e.Env != "" {
+		return fmt.Sprintf("finding the ClickHouse library: %s is %q, which is neither libchdb.so nor a directory with it: "+
+			"try to unset it after `make engine` or `npm ci --prefix embedded/engine`", EngineEnv, e.Env)
+	}
+	return fmt.Sprintf("finding the ClickHouse library for %s/%s: not in any of %d places (the first: %s): "+
 		"try `make engine` or `npm ci --prefix embedded/engine`, or set %s to the path of libchdb.so",
-		runtime.GOOS, runtime.GOARCH, len(e.Looked), first(e.Looked), EngineEnv)
+		runtime.GOOS, runtime.GOARCH, len(e.Looked), firstOf(e.Looked), EngineEnv)
 }
 
 // FindEngine looks for libchdb.so: where AFTERSHOCK_ENGINE points, then in
@@ -35,8 +40,7 @@ func FindEngine() (string, error) {
 		if path := firstFile(candidates); path != "" {
 			return path, nil
 		}
-		return "", fmt.Errorf("finding the ClickHouse library: %s is %q, which is neither libchdb.so nor a directory with it: "+
-			"try to unset it after `npm ci --prefix embedded/engine`: %w", EngineEnv, place, &EngineMissingError{Looked: candidates})
+		return "", &EngineMissingError{Env: place, Looked: candidates}
 	}
 	candidates := engineCandidates()
 	if path := firstFile(candidates); path != "" {
@@ -93,9 +97,9 @@ func firstFile(paths []string) string {
 	return paths[i]
 }
 
-func first(list []string) string {
-	if len(list) == 0 {
+func firstOf(paths []string) string {
+	if len(paths) == 0 {
 		return "none"
 	}
-	return list[0]
+	return paths[0]
 }
