@@ -79,7 +79,7 @@ func (c *Connection) Check(ctx context.Context) error {
 		conn, err := c.dialer.DialContext(ctx, "tcp", address)
 		if err == nil {
 			_ = conn.SetDeadline(time.Now().Add(c.config.DialTimeout))
-			_, err = conn.ApiVersions()
+			_, err = conn.Brokers() // the version handshake is answered to strangers too
 			_ = conn.Close()
 		}
 		if err == nil {
