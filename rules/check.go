@@ -76,7 +76,7 @@ func (r *Rule) checkColumns(columns []churn.Column) (problems Problems) {
 // What the warehouse says of a mistake: the text from there on, or the name that it does not know. Its own line and column
 // count from the start of the statement that it was sent, which is not the query alone.
 var (
-	sqlRest = regexp.MustCompile(`(?s)failed at position \d+.*?\(line \d+, col \d+\): (.{1,40})`)
+	sqlRest = regexp.MustCompile(`(?s)failed at position \d+.*?\(line \d+, col \d+\): (\S.{0,40})`)
 	sqlName = regexp.MustCompile("(?:identifier|function|table|column|expression)[^`'\"]{0,30}[`'\"]([A-Za-z_][A-Za-z0-9_.]*)[`'\"]")
 )
 
@@ -114,8 +114,8 @@ func oneLine(err error) string {
 // locate finds where in the query a mistake is that the warehouse told of.
 func locate(query, message string) (int, bool) {
 	if m := sqlRest.FindStringSubmatch(message); m != nil {
-		rest, _, _ := strings.Cut(m[1], ". Expected")
-		if i := strings.Index(query, strings.TrimSpace(rest)); i >= 0 && strings.TrimSpace(rest) != "" {
+		rest, _, _ := strings.Cut(m[1], "\n")
+		if i := strings.Index(query, rest); i >= 0 {
 			return i, true
 		}
 	}

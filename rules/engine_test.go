@@ -400,4 +400,12 @@ func TestRuleThatMovesOrGoes(t *testing.T) {
 	if len(log.Entries("one")) != len(old) {
 		t.Error("a group that is gone gets an entry at every start")
 	}
+	run(group("one", "A"), group("two", "B"))
+	var back []churn.Transition
+	for _, entry := range log.Entries("one")[len(old):] {
+		back = append(back, entry.Transitions...)
+	}
+	if len(back) != 1 || back[0].Episode != 3 || back[0].Sequence != 1 {
+		t.Errorf("a rule that moved back: %+v", back)
+	}
 }

@@ -127,8 +127,9 @@ func (l lifecycle) met(r *Rule, was churn.Transition, known bool, a alert) (chur
 			return was, false
 		}
 	default:
-		if known && !was.StartsAt.IsZero() { // an episode that fired has ended; one that never fired goes on
-			next.Episode, next.Sequence = was.Episode+1, 1
+		spent := max(was.Episode, l.retired[a.fingerprint])
+		if known && (!was.StartsAt.IsZero() || spent > was.Episode) { // an episode that fired has ended; one that never fired goes on
+			next.Episode, next.Sequence = spent+1, 1
 		}
 		next.StartsAt, next.ResolvedAt = time.Time{}, time.Time{}
 		if r.For > 0 {

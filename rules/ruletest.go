@@ -192,7 +192,7 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 func (i TestInstant) compare(standing []churn.Transition, noData []string) []string {
 	var out []string
 	say := func(format string, args ...any) {
-		out = append(out, "at "+stamp(i.At)+": "+fmt.Sprintf(format, args...))
+		out = append(out, "at "+stamp(i.At)+": "+strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	}
 	taken := make([]bool, len(standing))
 	for _, want := range i.Alerts {
@@ -210,7 +210,7 @@ func (i TestInstant) compare(standing []churn.Transition, noData []string) []str
 	}
 	for n, t := range standing {
 		if !taken[n] {
-			say("not expected: %s %s {%s}: %s", t.Rule, t.State, describe(t.Identity), t.Annotations["summary"])
+			say("not expected: %s %s {%s} %s", t.Rule, t.State, describe(t.Identity), t.Annotations["summary"])
 		}
 	}
 	for _, want := range i.Silent {
