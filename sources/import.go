@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -181,8 +182,12 @@ func (im *Import) convert(ctx context.Context, r row) ([]event, *refusal) {
 	return events, nil
 }
 
+// quoted finds what a reason quotes from a row.
+var quoted = regexp.MustCompile(`"(?:\\.|[^"\\])*"|[0-9]+`)
+
 func mappingError(format string, args ...any) *refusal {
-	return &refusal{code: CodeMappingError, reason: fmt.Sprintf(format, args...), group: CodeMappingError}
+	reason := fmt.Sprintf(format, args...)
+	return &refusal{code: CodeMappingError, reason: reason, group: CodeMappingError + "\x00" + quoted.ReplaceAllString(reason, "")}
 }
 
 func (im *Import) event(r row, out any) (event, *refusal) {

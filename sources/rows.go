@@ -54,10 +54,13 @@ type csvRows struct {
 }
 
 // limited ends the reading when one row takes more than MaxRow: a quote that was never closed would otherwise take the
-// rest of the file into memory.
+// rest of the file into memory. It keeps the bytes of the row being read, for the rejects file.
 type limited struct {
-	r    io.Reader
-	left int
+	r         io.Reader
+	left      int
+	kept      []byte // from keptAt on
+	keptAt    int64
+	rowBegins int64
 }
 
 var errRowTooLong = fmt.Errorf("a row is longer than %d MiB: is a quote not closed?", MaxRow>>20)
@@ -68,7 +71,16 @@ func (l *limited) Read(p []byte) (int, error) {
 	}
 	n, err := l.r.Read(p)
 	l.left -= n
+	if done := l.rowBegins - l.keptAt; done > 0 {
+		l.kept, l.keptAt = l.kept[:copy(l.kept, l.kept[done:])], l.rowBegins
+	}
+	l.kept = append(l.kept, p[:n]...)
 	return n, err
+}
+
+// text is what stands from the beginning of the row to an offset.
+func (l *limited) text(end int64) string {
+	return strings.ToValidUTF8(strings.TrimRight(string(l.kept[l.rowBegins-l.keptAt:end-l.keptAt]), "\r\n"), "\uFFFD")
 }
 
 func newCSVRows(r io.Reader, delimiter rune) (*csvRows, error) {
@@ -116,12 +128,13 @@ func checkHeader(header []string, delimiter rune) error {
 }
 
 func (c *csvRows) next() (row, error) {
-	c.limit.left = MaxRow
+	c.limit.left, c.limit.rowBegins = MaxRow, c.csv.InputOffset()
 	fields, err := c.csv.Read()
 	var parse *csv.ParseError
 	if errors.As(err, &parse) && errors.Is(err, csv.ErrBareQuote) {
 		// A field that is not quoted ends with its line at the latest, so the next row is sound.
-		return row{line: parse.StartLine, fault: &fault{"unreadable_row", `a quote (") stands in a field that is not quoted`}}, nil
+		return row{line: parse.StartLine, raw: c.limit.text(c.csv.InputOffset()),
+			fault: &fault{"unreadable_row", `a quote (") stands in a field that is not quoted`}}, nil
 	}
 	if err != nil {
 		return row{}, c.explain(err)

@@ -1,0 +1,2 @@
+# frob
+{deal_id: frob(.id)}

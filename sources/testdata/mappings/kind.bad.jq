@@ -1,0 +1,2 @@
+module {aftershock: "invoices"};
+.

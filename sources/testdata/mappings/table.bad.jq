@@ -1,0 +1,2 @@
+module {aftershock: "deals", tables: {a: "../../etc/a.csv"}};
+.

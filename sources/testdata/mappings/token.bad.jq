@@ -1,0 +1,4 @@
+{
+  deal_id: .id,
+  account_id: (.client |),
+}
