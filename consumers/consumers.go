@@ -47,16 +47,10 @@ type Consumers struct {
 func (c *Consumers) lanes() map[string]lane {
 	topics := c.Kafka.Topics()
 	return map[string]lane{
-		topics.Deals: &laneOf[churn.DealEvent]{
-			event:  c.Enrichment.deal,
-			insert: c.Store.StoreDeals,
-			stamp:  func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp },
-		},
-		topics.Tickets: &laneOf[churn.TicketEvent]{
-			event:  c.Enrichment.ticket,
-			insert: c.Store.StoreTickets,
-			stamp:  func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp },
-		},
+		topics.Deals: newLane(c.Enrichment.deal, c.Store.StoreDeals,
+			func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }),
+		topics.Tickets: newLane(c.Enrichment.ticket, c.Store.StoreTickets,
+			func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp }),
 	}
 }
 

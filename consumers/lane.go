@@ -3,7 +3,6 @@ package consumers
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -24,7 +23,15 @@ type laneOf[E any] struct {
 	event  func(*broker.Record, *E) *churn.Rejection
 	insert func(ctx context.Context, token string, events []E) error
 	stamp  func(*E) *churn.Stamp
-	spare  sync.Pool // of *chunk[E], for their slices
+	spare  chan *chunk[E] // for their slices, so that these grow once
+}
+
+// spareChunks is how many emptied chunks a lane keeps, whose slices may take some ten megabytes each.
+const spareChunks = 2
+
+func newLane[E any](event func(*broker.Record, *E) *churn.Rejection, insert func(context.Context, string, []E) error,
+	stamp func(*E) *churn.Stamp) *laneOf[E] {
+	return &laneOf[E]{event: event, insert: insert, stamp: stamp, spare: make(chan *chunk[E], spareChunks)}
 }
 
 func (l *laneOf[E]) run(ctx context.Context, w *worker) {
@@ -218,10 +225,12 @@ func (f *fetching[E]) handOver(live context.Context) error {
 }
 
 func (l *laneOf[E]) open() *chunk[E] {
-	if c, ok := l.spare.Get().(*chunk[E]); ok {
+	select {
+	case c := <-l.spare:
 		return c
+	default:
+		return &chunk[E]{}
 	}
-	return &chunk[E]{}
 }
 
 // release gives the chunk's memory back.
@@ -233,5 +242,8 @@ func (l *laneOf[E]) release(w *worker, c *chunk[E]) {
 	clear(c.events)
 	clear(c.origins)
 	*c = chunk[E]{events: c.events[:0], origins: c.origins[:0]}
-	l.spare.Put(c)
+	select {
+	case l.spare <- c:
+	default:
+	}
 }

@@ -33,23 +33,23 @@ func testWorker() *worker {
 }
 
 func eventLane(insert func(token string, offsets []int64) error) *laneOf[churn.DealEvent] {
-	return &laneOf[churn.DealEvent]{
-		event: func(r *broker.Record, e *churn.DealEvent) *churn.Rejection {
+	return newLane(
+		func(r *broker.Record, e *churn.DealEvent) *churn.Rejection {
 			if string(r.Value) == "bad" {
 				return &churn.Rejection{Code: churn.CodeMalformedJSON}
 			}
 			e.Stamp = stampOf(r, time.Time{})
 			return nil
 		},
-		insert: func(_ context.Context, token string, events []churn.DealEvent) error {
+		func(_ context.Context, token string, events []churn.DealEvent) error {
 			offsets := make([]int64, len(events))
 			for i := range events {
 				offsets[i] = events[i].Offset
 			}
 			return insert(token, offsets)
 		},
-		stamp: func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp },
-	}
+		func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp },
+	)
 }
 
 // Whatever rows the store refuses, and however often it is away between, exactly those rows are refused and every other one is
