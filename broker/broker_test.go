@@ -2,9 +2,18 @@ package broker_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
+	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -250,6 +259,48 @@ func TestPasswords(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTLS(t *testing.T) {
+	certificate, authority := selfSigned(t)
+	server := testservers.StartBroker(t, embedded.BrokerOptions{TLS: &tls.Config{Certificates: []tls.Certificate{certificate}},
+		Credentials: []embedded.Credential{{Mechanism: "SCRAM-SHA-256", User: "u", Password: "p"}}})
+	config := broker.DefaultConfig()
+	config.Brokers = server.Addrs()
+	config.SASL = broker.SASL{Mechanism: "SCRAM-SHA-256", Username: "u", Password: "p"}
+	config.TLS = broker.TLS{Enabled: true, CAFile: authority}
+	conn := connect(t, config)
+	if err := conn.Check(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	create(t, conn)
+	readAll(t, conn, churn.TopicPartition{Topic: conn.Topics().Deals}, 0, 1000, func(*broker.Record) {})
+
+	config.TLS.CAFile = ""
+	if err := connect(t, config).Check(within(t)); err == nil {
+		t.Error("a certificate that nobody vouches for is accepted")
+	}
+}
+
+// selfSigned makes a certificate for this host and a file with it as its own authority.
+func selfSigned(t *testing.T) (tls.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
 func TestAPasswordNeverShows(t *testing.T) {

@@ -127,10 +127,8 @@ func (c *Consumers) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer group.Close()
+	defer leave(group, c.Config)
 	defer c.setJoined(false)
-	stop := context.AfterFunc(ctx, func() { _ = group.Close() })
-	defer stop()
 	for {
 		generation, err := group.Next(ctx)
 		switch {

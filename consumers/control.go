@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/segmentio/kafka-go"
 
@@ -34,9 +35,9 @@ func (c *Control) Hold(ctx context.Context, work func(ctx context.Context, gener
 	if err != nil {
 		return err
 	}
-	defer group.Close()
-	stop := context.AfterFunc(ctx, func() { _ = group.Close() })
-	defer stop()
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer leave(group, c.Config)
 	results := make(chan error, 1)
 	for {
 		generation, err := nextOrResult(ctx, group, results)
@@ -48,7 +49,7 @@ func (c *Control) Hold(ctx context.Context, work func(ctx context.Context, gener
 		case err != nil:
 			log.Warn("joining the control group; trying again", "group", c.Config.ControlGroup, "error", err)
 		default:
-			c.begin(generation, log, topic, work, results)
+			c.begin(generation, log, topic, work, &working, results)
 		}
 	}
 }
@@ -80,7 +81,7 @@ func nextOrResult(ctx context.Context, group *kafka.ConsumerGroup, results chan 
 }
 
 func (c *Control) begin(generation *kafka.Generation, log *slog.Logger, topic string,
-	work func(context.Context, int32) error, results chan<- error) {
+	work func(context.Context, int32) error, working *sync.WaitGroup, results chan<- error) {
 	holds := false
 	for _, a := range generation.Assignments[topic] {
 		holds = holds || a.ID == 0
@@ -89,7 +90,9 @@ func (c *Control) begin(generation *kafka.Generation, log *slog.Logger, topic st
 		log.Info("standing by for the control partition", "generation", generation.ID)
 		return
 	}
+	working.Add(1)
 	generation.Start(func(ctx context.Context) {
+		defer working.Done()
 		log.Info("holding the control partition", "generation", generation.ID)
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()

@@ -32,6 +32,22 @@ func newGroup(conn *broker.Connection, config Config, id string, session time.Du
 	return group, nil
 }
 
+// leave ends our membership, and with it the generation, and waits for the workers: at most the drain timeout and a last commit.
+// A join that hangs on a broker could take the rebalance timeout more; nothing runs then, and it is left to end by itself.
+func leave(group *kafka.ConsumerGroup, config Config) {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		_ = group.Close()
+	}()
+	timer := time.NewTimer(config.DrainTimeout + config.CommitTimeout)
+	defer timer.Stop()
+	select {
+	case <-left:
+	case <-timer.C:
+	}
+}
+
 // backoff is the pauses between attempts: doubling, with jitter so that many do not knock at once.
 type backoff struct{ next, most time.Duration }
 

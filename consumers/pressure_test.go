@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
@@ -173,6 +175,52 @@ func TestAPartitionThatEndsBeforeOurOffsetIsReadFromItsStart(t *testing.T) {
 			t.Errorf("rewound_total is %g", n)
 		}
 	})
+}
+
+func TestRecordsDeletedBeforeTheyWereConsumedAreToldOf(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		topic := conn.Topics().Deals
+		store := newMemory()
+		produce(t, conn, kafka.Message{Topic: topic, Value: deal("d0")})
+		if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i < 5; i++ {
+			produce(t, conn, kafka.Message{Topic: topic, Value: deal(fmt.Sprint("d", i))})
+		}
+		deleteBelow(t, conn, topic, 3)
+		c := newConsumers(t, conn, store)
+		registry := prometheus.NewRegistry()
+		c.Metrics = consumers.NewMetrics(registry, topic)
+		start(t, c)
+		store.until(t, "what is left is stored", func() bool { return len(store.deals) == 3 }) // d0, d3, d4
+		if n := metric(t, registry, "offsets_lost_total"); n != 2 {
+			t.Errorf("offsets_lost_total is %g, want 2", n)
+		}
+	})
+}
+
+// deleteBelow does what retention does.
+func deleteBelow(t *testing.T, conn *broker.Connection, topic string, offset int64) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(conn.Brokers()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	partition := kmsg.NewDeleteRecordsRequestTopicPartition()
+	partition.Offset = offset
+	of := kmsg.NewDeleteRecordsRequestTopic()
+	of.Topic, of.Partitions = topic, append(of.Partitions, partition)
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	request.Topics = append(request.Topics, of)
+	response, err := request.RequestWith(within(t), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := response.Topics[0].Partitions[0].ErrorCode; code != 0 {
+		t.Fatalf("deleting records: error %d", code)
+	}
 }
 
 func TestSettledSaysWhoIsBehind(t *testing.T) {
