@@ -55,7 +55,7 @@ func TestCheckSaysWhere(t *testing.T) {
           FROM x
         identity: [account_id]
       - alert: Inline
-        query: SELECT account_id FROM contract_signal
+        query: SELECT account_id FROM contract_sgnal
         identity: [account_id]
       - alert: Nowhere
         query: SELECT nothing
@@ -65,7 +65,7 @@ func TestCheckSaysWhere(t *testing.T) {
 		"good":            "account_id classes owner",
 		"FRM":             "error: code: 62, message: Syntax error: failed at position 34 (contract_signals) (line 3, col 5): contract_signals\n)\n. Expected one of: token, Comma",
 		"acount_name":     "error: code: 47, message: Unknown expression identifier `acount_name` in scope SELECT",
-		"contract_signal": "error: code: 46, message: Unknown table function contract_signal",
+		"contract_sgnal":  "error: code: 46, message: Unknown table function contract_sgnal",
 		"nothing":         "error: code: 241, message: Memory limit exceeded",
 	})
 	want := []string{

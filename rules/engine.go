@@ -61,7 +61,8 @@ type Engine struct {
 	HoldoutShare float64           // 0..1 of accounts whose alerts are stored, not published. Defaults to 0
 	Topics       map[string]string // default topic name -> configured name. Defaults to the default names
 	Source       string            // ce_source of the alerts. Defaults to "aftershock"
-	Writer       string            // names this process in the log
+	Writer       string            // names this process in the log: never the same twice, also after a restart
+	Parallel     int               // rules of a group that are asked at once. Defaults to the number of CPUs
 	Logger       *slog.Logger      // Defaults to slog.Default
 	Observe      Observe
 

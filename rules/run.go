@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -277,6 +278,13 @@ func (e *Engine) log() *slog.Logger {
 		return e.Logger
 	}
 	return slog.Default()
+}
+
+func (e *Engine) parallel() int {
+	if e.Parallel > 0 {
+		return e.Parallel
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 func (e *Engine) source() string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
@@ -91,28 +92,24 @@ func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error 
 	if agesErr != nil && e.unreachable(agesErr) {
 		return agesErr
 	}
-	seen := make([]observation, 0, len(l.group.Rules))
-	for _, r := range l.group.Rules {
-		run := churn.Run{Rule: r.Name, Started: e.now(), Status: runOK}
-		o, err := e.observe(ctx, r, entry.At, &run)
-		if err != nil && (ctx.Err() != nil || e.unreachable(err)) {
-			return fmt.Errorf("evaluating rule %s: %w", r.Name, err)
-		}
-		if err == nil && len(r.Sources) > 0 {
-			if err = agesErr; err == nil {
-				if silent := r.silent(ages); silent != "" {
-					o.partial, run.Status, run.Error = true, runNoData, silent
-				}
-			}
-		}
-		if err != nil {
-			o = observation{rule: r, failed: true}
-			run.Status, run.Error = runError, err.Error()
-		}
-		run.Finished = e.now()
-		entry.Runs = append(entry.Runs, run)
-		seen = append(seen, o)
+	seen, runs := make([]observation, len(l.group.Rules)), make([]churn.Run, len(l.group.Rules))
+	errs := make([]error, len(l.group.Rules))
+	var wg sync.WaitGroup
+	free := make(chan struct{}, e.parallel())
+	for i, r := range l.group.Rules {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			seen[i], runs[i], errs[i] = e.rule(ctx, r, entry.At, ages, agesErr)
+		})
 	}
+	wg.Wait()
+	for _, err := range errs { // an outage: the whole tick is repeated
+		if err != nil {
+			return err
+		}
+	}
+	entry.Runs = runs
 	step := lifecycle{at: entry.At, holdoutShare: e.HoldoutShare, retired: e.retired}
 	entry.Transitions = step.step(l.before, l.group.Rules, seen)
 	return e.dress(ctx, l, entry)
@@ -122,6 +119,28 @@ func (e *Engine) settle(ctx context.Context, at time.Time) (churn.TickStatus, st
 	e.settling.Lock()
 	defer e.settling.Unlock()
 	return e.Settle(ctx, at)
+}
+
+// rule evaluates one rule. What goes wrong with it is in its run; an error is an outage.
+func (e *Engine) rule(ctx context.Context, r *Rule, at time.Time, ages map[string]time.Duration, agesErr error) (observation, churn.Run, error) {
+	run := churn.Run{Rule: r.Name, Started: e.now(), Status: runOK}
+	o, err := e.observe(ctx, r, at, &run)
+	if err != nil && (ctx.Err() != nil || e.unreachable(err)) {
+		return o, run, fmt.Errorf("evaluating rule %s: %w", r.Name, err)
+	}
+	if err == nil && len(r.Sources) > 0 {
+		if err = agesErr; err == nil {
+			if silent := r.silent(ages); silent != "" {
+				o.partial, run.Status, run.Error = true, runNoData, silent
+			}
+		}
+	}
+	if err != nil {
+		o = observation{rule: r, failed: true}
+		run.Status, run.Error = runError, err.Error()
+	}
+	run.Finished = e.now()
+	return o, run, nil
 }
 
 // observe runs one rule. A panic is this rule's error and nobody else's.
