@@ -77,6 +77,18 @@ func (w *Warehouse) State(ctx context.Context, group string) (churn.Entry, []chu
 	return last, standing, nil
 }
 
+// Groups lists every group that ever appended an entry.
+func (w *Warehouse) Groups(ctx context.Context) ([]string, error) {
+	var groups []string
+	err := w.each(ctx, "log_groups", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
+		var group string
+		err := scan(&group)
+		groups = append(groups, group)
+		return err
+	})
+	return groups, err
+}
+
 // Published lists entries that have something to publish, in the order of the log, after the given N of each group.
 func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit int) ([]churn.Entry, error) {
 	groups := make([]string, 0, len(after))

@@ -42,6 +42,8 @@ var ruleSettings = clickhouse.Settings{"readonly": 2, "max_execution_time": 60}
 
 // Rows runs a rule's query as of an instant, which the query reads as {at:DateTime64(3, 'UTC')}.
 func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
+	w.keeping.RLock()
+	defer w.keeping.RUnlock()
 	ctx, cancel := w.within(ctx)
 	defer cancel()
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(ruleSettings), clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)}))
@@ -136,6 +138,8 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 	if len(keys) == 0 {
 		return nil, nil
 	}
+	w.keeping.RLock()
+	defer w.keeping.RUnlock()
 	table, err := ext.NewTable("subjects", ext.Column("account_id", "String"), ext.Column("contract_id", "String"))
 	if err != nil {
 		return nil, err

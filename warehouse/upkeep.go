@@ -67,8 +67,11 @@ func (w *Warehouse) OpenUpkeep(ctx context.Context, writer string) (*Upkeep, err
 // id is a deal or ticket that arrived, on the account that it arrived for.
 type id struct{ kind, id, account string }
 
-// To takes in everything that arrived below the given offsets (the committed ones: all below is visible).
+// To takes in everything that arrived below the given offsets (the committed ones: all below is visible). Calls wait for
+// one another.
 func (u *Upkeep) To(ctx context.Context, committed map[churn.TopicPartition]int64) (UpkeepResult, error) {
+	u.warehouse.keeping.Lock()
+	defer u.warehouse.keeping.Unlock()
 	var total UpkeepResult
 	for {
 		next := maps.Clone(u.done)

@@ -13,6 +13,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -66,6 +67,9 @@ type Warehouse struct {
 	conn   driver.Conn
 	config Config
 	clock  func() time.Time
+
+	// keeping is held for writing while links are renewed and for reading while a rule reads: no rule sees half an upkeep.
+	keeping sync.RWMutex
 }
 
 //go:embed migrations/*.sql views/*.sql queries/*.sql

@@ -1,0 +1,77 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// windows are the least deduplication windows, in inserts, that a guarantee rests on, and what would break below them.
+var windows = map[string]struct {
+	least int
+	why   string
+}{
+	"alert_log":     {100_000, "two processes could both append an entry of the alert log"},
+	"upkeep_runs":   {100_000, "two processes could both keep the links"},
+	"deal_events":   {1_000, "a repeated insert would store its rows twice"},
+	"ticket_events": {1_000, "a repeated insert would store its rows twice"},
+}
+
+var window = regexp.MustCompile(`non_replicated_deduplication_window = (\d+)`)
+
+// CheckGuarantees reads back what the server really runs with, and refuses where a guarantee would not hold.
+func (w *Warehouse) CheckGuarantees(ctx context.Context) error {
+	found := map[string]bool{}
+	var broken []error
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{"database": w.config.Database})
+	err := w.each(ctx, "table_engines", parameters, func(scan func(...any) error) error {
+		var name, engine, partition string
+		if err := scan(&name, &engine, &partition); err != nil {
+			return err
+		}
+		want, watched := windows[name]
+		if !watched {
+			return nil
+		}
+		found[name] = true
+		if m := window.FindStringSubmatch(engine); m == nil || atoi(m[1]) < want.least {
+			broken = append(broken, fmt.Errorf("table %s: non_replicated_deduplication_window must be at least %d, else %s; it runs as %s", name, want.least, want.why, engine))
+		}
+		if partition != "" {
+			broken = append(broken, fmt.Errorf("table %s: it must not be partitioned, else a token would be claimed once for each partition; it is by %s", name, partition))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the settings that guarantees rest on: %w", err)
+	}
+	for name := range windows {
+		if !found[name] {
+			broken = append(broken, fmt.Errorf("table %s is missing: run `aftershock migrate`", name))
+		}
+	}
+	return errors.Join(broken...)
+}
+
+func atoi(digits string) int {
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Version is the server's.
+func (w *Warehouse) Version(ctx context.Context) (string, error) {
+	ctx, cancel := w.within(ctx)
+	defer cancel()
+	v, err := w.conn.ServerVersion()
+	if err != nil {
+		return "", w.explain("asking ClickHouse for its version", err)
+	}
+	return fmt.Sprintf("%d.%d.%d", v.Version.Major, v.Version.Minor, v.Version.Patch), ctx.Err()
+}

@@ -1,0 +1,245 @@
+package warehouse
+
+import (
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// bruteForce says what links must be, from the events alone and by the plainest reading of the definition. It shares no
+// code with upkeep but the decoding of events.
+type bruteForce struct {
+	deals   []bruteDeal
+	tickets []bruteTicket
+}
+
+type bruteDeal struct {
+	churn.DealClosed
+	order churn.Order
+	known time.Time
+}
+
+type bruteTicket struct {
+	churn.SupportTicket
+	order churn.Order
+	known time.Time
+}
+
+func (b *bruteForce) add(t testing.TB, facts []fact) {
+	for _, x := range facts {
+		hash := sha256.Sum256([]byte(x.value))
+		if x.kind == "deal" {
+			d, err := churn.DecodeDeal([]byte(x.value), time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.deals = append(b.deals, bruteDeal{d, churn.Order{Revision: d.Revision, OccurredAt: d.OccurredAt, EventID: d.EventID, Hash: hash}, x.knownAt})
+			continue
+		}
+		k, err := churn.DecodeTicket([]byte(x.value), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.tickets = append(b.tickets, bruteTicket{k, churn.Order{Revision: k.Revision, OccurredAt: k.OccurredAt, EventID: k.EventID, Hash: hash}, x.knownAt})
+	}
+}
+
+// linksAt returns the links and the unmatched attempts as known at an instant, as sorted lines.
+func (b *bruteForce) linksAt(known time.Time) string {
+	deals := map[string]bruteDeal{}
+	for _, d := range b.deals {
+		if old, ok := deals[d.DealID]; !d.known.After(known) && (!ok || d.order.Compare(old.order) > 0) {
+			deals[d.DealID] = d
+		}
+	}
+	tickets := map[string]bruteTicket{}
+	for _, k := range b.tickets {
+		if old, ok := tickets[k.TicketID]; !k.known.After(known) && (!ok || k.order.Compare(old.order) > 0) {
+			tickets[k.TicketID] = k
+		}
+	}
+	var out []string
+	for _, k := range tickets {
+		if k.Category != "attempt" {
+			continue
+		}
+		contracts := map[string]bool{}
+		for _, d := range deals {
+			if d.AccountID == k.AccountID && d.Outcome == churn.Won {
+				contracts[d.ContractID] = true
+			}
+		}
+		basis := "account"
+		if contracts[k.ContractID] {
+			basis = "contract"
+			contracts = map[string]bool{k.ContractID: true}
+		}
+		matched := false
+		for c := range contracts {
+			base, ok := bruteBase(deals, k.AccountID, c, k.OpenedAt)
+			if ok && k.OpenedAt.Before(bruteEnd(base).AddDate(0, 0, 90)) && !bruteLost(deals, base, k.OpenedAt) {
+				matched = true
+				out = append(out, fmt.Sprintf("%s %s %s %s %.6f %s", k.AccountID, c, base.DealID, k.TicketID, k.OpenedAt.Sub(base.ClosedAt).Hours()/24, basis))
+			}
+		}
+		if !matched {
+			out = append(out, fmt.Sprintf("%s unmatched %s", k.AccountID, k.TicketID))
+		}
+	}
+	sort.Strings(out)
+	return strings.Join(out, "\n")
+}
+
+// bruteBase sorts a contract's won deals closed by then and takes the last, new and renewal deals behind all others.
+func bruteBase(deals map[string]bruteDeal, account, contract string, by time.Time) (bruteDeal, bool) {
+	var won []bruteDeal
+	for _, d := range deals {
+		if d.AccountID == account && d.ContractID == contract && d.Outcome == churn.Won && !d.ClosedAt.After(by) {
+			won = append(won, d)
+		}
+	}
+	sort.Slice(won, func(i, j int) bool {
+		a, b := won[i], won[j]
+		firstClass := func(d bruteDeal) bool { return d.Type == "new" || d.Type == "renewal" }
+		if firstClass(a) != firstClass(b) {
+			return firstClass(b)
+		}
+		if !a.ClosedAt.Equal(b.ClosedAt) {
+			return a.ClosedAt.Before(b.ClosedAt)
+		}
+		return a.DealID < b.DealID
+	})
+	if len(won) == 0 {
+		return bruteDeal{}, false
+	}
+	return won[len(won)-1], true
+}
+
+func bruteEnd(d bruteDeal) time.Time {
+	if !d.EndsAt.IsZero() {
+		return d.EndsAt
+	}
+	if d.TermMonths == 0 {
+		return d.ClosedAt.AddDate(0, 0, 365)
+	}
+	end := d.ClosedAt.AddDate(0, d.TermMonths, 0)
+	for end.Day() != d.ClosedAt.Day() { // Go ran over the end of the month: step back to its last day
+		end = end.AddDate(0, 0, -1)
+		if end.Day() >= 28 {
+			break
+		}
+	}
+	return end
+}
+
+func bruteLost(deals map[string]bruteDeal, base bruteDeal, by time.Time) bool {
+	for _, d := range deals {
+		of := d.ContractID == base.ContractID || d.RenewalOf == base.ContractID
+		after := d.ClosedAt.After(base.ClosedAt) || d.ClosedAt.Equal(base.ClosedAt) && d.DealID > base.DealID
+		if d.AccountID == base.AccountID && of && d.Outcome == churn.Lost && d.Type == churn.DealRenewal && after && d.ClosedAt.Before(by) {
+			return true
+		}
+	}
+	return false
+}
+
+// drawFact makes one event out of few accounts, ids, contracts and days, so that they collide.
+func drawFact(t *rapid.T, prefix string, n int, known time.Time) fact {
+	day := func(name string) time.Time {
+		return time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, rapid.IntRange(0, 420).Draw(t, name))
+	}
+	id := func(name string, most int) string { return fmt.Sprintf("%s%d", name, rapid.IntRange(0, most).Draw(t, name)) }
+	common := fmt.Sprintf(`"event_id":"%s-e%d","account_id":"%s-%s","revision":%d,"occurred_at":"%s"`,
+		prefix, n, prefix, id("a", 1), rapid.IntRange(0, 2).Draw(t, "revision"), day("occurred").Format(time.RFC3339))
+	contract := rapid.SampledFrom([]string{"", `,"contract_id":"c0"`, `,"contract_id":"c1"`, `,"contract_id":"nobody"`}).Draw(t, "contract")
+	if rapid.Bool().Draw(t, "ticket") {
+		return fact{"ticket", known, fmt.Sprintf(`{%s,"ticket_id":"%s-%s","opened_at":"%s","category":"%s"%s}`, common, prefix, id("t", 3),
+			day("opened").Format(time.RFC3339), rapid.SampledFrom([]string{"attempt", "attempt", "question"}).Draw(t, "category"), contract)}
+	}
+	term := rapid.SampledFrom([]string{"", `,"term_months":1`, `,"term_months":6`}).Draw(t, "term")
+	kind := rapid.SampledFrom([]string{"new", "renewal", "renewal", "expansion", "downgrade"}).Draw(t, "type")
+	outcome := rapid.SampledFrom([]string{"won", "won", "won", "lost"}).Draw(t, "outcome")
+	renewal := rapid.SampledFrom([]string{"", "", `,"renewal_of":"c0"`}).Draw(t, "renewal_of")
+	band := rapid.SampledFrom([]string{"hard", "soft"}).Draw(t, "band")
+	return fact{"deal", known, fmt.Sprintf(`{%s,"deal_id":"%s-%s","closed_at":"%s","deal_type":"%s","outcome":"%s","currency":"USD","signed_price":1000,"segment":"%s"%s%s%s}`,
+		common, prefix, id("d", 4), day("closed").Format(time.RFC3339), kind, outcome, band, contract, term, renewal)}
+}
+
+// Random histories in random chunks, with duplicates and with upkeep reopened between, end in the rows that brute force over
+// the events gives, at every instant; and what contract_signals said of an instant then, it says for ever.
+func TestLinksEqualBruteForce(t *testing.T) {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		t.Fatal(err)
+	}
+	w := open(t)
+	f := newFeed(t, w)
+	round := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		round++
+		prefix := fmt.Sprintf("r%d", round)
+		history := rapid.Bool().Draw(rt, "history arrives out of order")
+		known := time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC)
+		var all []fact
+		brute := &bruteForce{}
+		said := map[time.Time]string{}
+		instants := []time.Time{}
+		for range rapid.IntRange(1, 4).Draw(rt, "chunks") {
+			known = known.Add(time.Hour)
+			var chunk []fact
+			for range rapid.IntRange(1, 6).Draw(rt, "records") {
+				at := known
+				if history {
+					at = known.Add(-time.Duration(rapid.IntRange(0, 8).Draw(rt, "earlier")) * 30 * time.Minute)
+				}
+				chunk = append(chunk, drawFact(rt, prefix, len(all)+len(chunk), at))
+				instants = append(instants, at)
+			}
+			if len(all) > 0 && rapid.Bool().Draw(rt, "duplicate") {
+				chunk = append(chunk, rapid.SampledFrom(all).Draw(rt, "copy"))
+			}
+			all = append(all, chunk...)
+			brute.add(t, chunk)
+			f.store(chunk...)
+			f.upkeep()
+			if !history {
+				said[known] = signals(t, w, prefix, known)
+			}
+		}
+		for _, at := range instants {
+			if diff := cmp.Diff(brute.linksAt(at), storedLinks(t, w, prefix, at)); diff != "" {
+				rt.Fatalf("links as known at %s (-brute force +stored):\n%s", at, diff)
+			}
+		}
+		for at, then := range said {
+			if diff := cmp.Diff(then, signals(t, w, prefix, at)); diff != "" {
+				rt.Fatalf("contract_signals(%s) (-said then +says now):\n%s", at, diff)
+			}
+		}
+	})
+}
+
+func storedLinks(t testing.TB, w *Warehouse, prefix string, at time.Time) string {
+	const text = `SELECT line FROM (
+		SELECT account_id, printf('%%s %%s %%s %%s %%.6f %%s', account_id, contract_id, deal_id, ticket_id, lag_days, basis) AS line
+		FROM link_versions FINAL WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}
+		UNION ALL
+		SELECT account_id, printf('%%s unmatched %%s', account_id, ticket_id) AS line
+		FROM unmatched_versions FINAL WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}
+	) WHERE startsWith(account_id, '%s-') ORDER BY line`
+	return strings.TrimRight(lines(t, w, fmt.Sprintf(text, prefix), at), "\n")
+}
+
+func signals(t testing.TB, w *Warehouse, prefix string, at time.Time) string {
+	const text = `SELECT toString(tuple(account_id, contract_id, deal_id, band, in_force, attempts_90d, attempts_total, arr, first_attempt_lag_days, last_attempt_at))
+		FROM contract_signals(at = {at:DateTime64(3, 'UTC')}) WHERE startsWith(account_id, '%s-') ORDER BY account_id, contract_id`
+	return lines(t, w, fmt.Sprintf(text, prefix), at)
+}

@@ -1,0 +1,83 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// Counts is what the warehouse holds.
+type Counts struct {
+	Records     uint64 `json:"records"`      // accepted, each Kafka position once
+	Events      uint64 `json:"stored"`       // distinct event ids
+	Duplicates  uint64 `json:"duplicates"`   // records less events
+	DeadLetters uint64 `json:"dead_letters"` // records refused
+	Deals       uint64 `json:"deals"`
+	HardDeals   uint64 `json:"hard_deals"`
+	Tickets     uint64 `json:"tickets"`
+	Attempts    uint64 `json:"attempts"` // tickets that are attempts
+	Links       uint64 `json:"links"`
+}
+
+// Counts counts everything once.
+func (w *Warehouse) Counts(ctx context.Context) (c Counts, err error) {
+	err = w.each(ctx, "counts", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
+		return scan(&c.Records, &c.Events, &c.DeadLetters, &c.Deals, &c.HardDeals, &c.Tickets, &c.Attempts, &c.Links)
+	})
+	if err != nil {
+		return c, fmt.Errorf("counting what the warehouse holds: %w", err)
+	}
+	c.Duplicates = c.Records - c.Events
+	return c, nil
+}
+
+// TopAccount is an account with money at risk, and why.
+type TopAccount struct {
+	AccountID, Name, Owner string
+	AtRisk                 float64 // ARR in Currency
+	Currency               string
+	Attempts               uint64   // in the 90 days before
+	Hardness               *float64 // of its hardest contract in force
+	Why                    string   // what contributed most to that hardness
+	Quote                  string   // the client's latest words
+}
+
+// TopAccounts lists the accounts with the most value at risk, as known at an instant.
+func (w *Warehouse) TopAccounts(ctx context.Context, at time.Time, limit int) ([]TopAccount, error) {
+	var top []TopAccount
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at), "limit": fmt.Sprint(limit)})
+	err := w.each(ctx, "top_accounts", parameters, func(scan func(...any) error) error {
+		var a TopAccount
+		err := scan(&a.AccountID, &a.Name, &a.Owner, &a.AtRisk, &a.Currency, &a.Attempts, &a.Hardness, &a.Why, &a.Quote)
+		top = append(top, a)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the accounts at risk: %w", err)
+	}
+	return top, nil
+}
+
+// NewAlert is a transition as a screen shows it.
+type NewAlert struct {
+	At                   time.Time
+	State, Rule, Summary string
+}
+
+// NewestAlerts lists the latest transitions that were published.
+func (w *Warehouse) NewestAlerts(ctx context.Context, limit int) ([]NewAlert, error) {
+	var newest []NewAlert
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{"limit": fmt.Sprint(limit)})
+	err := w.each(ctx, "newest_alerts", parameters, func(scan func(...any) error) error {
+		var a NewAlert
+		err := scan(&a.At, &a.State, &a.Rule, &a.Summary)
+		newest = append(newest, a)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the newest alerts: %w", err)
+	}
+	return newest, nil
+}

@@ -1,0 +1,1 @@
+INSERT INTO fx (currency, valid_from, rate, imported_at)

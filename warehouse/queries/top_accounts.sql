@@ -1,0 +1,20 @@
+SELECT
+    r.account_id, r.account_name, r.owner, toFloat64(assumeNotNull(r.arr_at_risk)) AS at_risk, r.reporting_currency, r.attempts_90d,
+    r.hardness_max, c.why, l.quote
+FROM account_risk(at = {at:DateTime64(3, 'UTC')}) AS r
+LEFT JOIN
+(
+    SELECT account_id, argMax(arrayElement(component_evidence, 1), hardness) AS why
+    FROM contracts_at(at = {at:DateTime64(3, 'UTC')})
+    WHERE in_force AND hardness IS NOT NULL
+    GROUP BY account_id
+) AS c ON c.account_id = r.account_id
+LEFT JOIN
+(
+    SELECT account_id, argMax(arrayElement(quotes, 1), attempt_at) AS quote
+    FROM links_at(at = {at:DateTime64(3, 'UTC')})
+    GROUP BY account_id
+) AS l ON l.account_id = r.account_id
+WHERE r.arr_at_risk > 0 AND r.hard_contracts > 0
+ORDER BY r.arr_at_risk DESC, r.account_id
+LIMIT {limit:UInt64}
