@@ -62,11 +62,11 @@ func TestCheckSaysWhere(t *testing.T) {
         identity: [account_id]
 `)
 	err := Check(t.Context(), set, described{
-		"good":            "account_id classes owner",
-		"FRM":             "error: code: 62, message: Syntax error: failed at position 34 (contract_signals) (line 3, col 5): contract_signals\n)\n. Expected one of: token, Comma",
-		"acount_name":     "error: code: 47, message: Unknown expression identifier `acount_name` in scope SELECT",
-		"contract_sgnal":  "error: code: 46, message: Unknown table function contract_sgnal",
-		"nothing":         "error: code: 241, message: Memory limit exceeded",
+		"good":           "account_id classes owner",
+		"FRM":            "error: code: 62, message: Syntax error: failed at position 34 (contract_signals) (line 3, col 5): contract_signals\n)\n. Expected one of: token, Comma",
+		"acount_name":    "error: code: 47, message: Unknown expression identifier `acount_name` in scope SELECT",
+		"contract_sgnal": "error: code: 46, message: Unknown table function contract_sgnal",
+		"nothing":        "error: code: 241, message: Memory limit exceeded",
 	})
 	want := []string{
 		`test.yaml:7:20: rule Columns: identity names column "acount_id", which the query does not return (did you mean account_id?)`,

@@ -34,23 +34,24 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil {
 		return ended(ctx, err)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	groups, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for _, l := range ledgers {
 		wg.Go(func() {
-			if err := e.live(ctx, l, started); err != nil && ctx.Err() == nil {
+			if err := e.live(groups, l, started); err != nil && groups.Err() == nil {
 				cancel(err) // the first error stops all
 			}
 		})
 	}
 	wg.Wait()
-	return ended(ctx, context.Cause(ctx))
+	<-groups.Done() // a set without groups waits too
+	return ended(ctx, context.Cause(groups))
 }
 
 // ended drops the error that only says that the caller stopped us.
 func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err
