@@ -46,6 +46,16 @@ func now() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 // open returns a migrated warehouse in a database of its own.
 func open(t testing.TB) *Warehouse {
 	t.Helper()
+	w := unmigrated(t)
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// unmigrated is a warehouse whose database does not exist yet.
+func unmigrated(t testing.TB) *Warehouse {
+	t.Helper()
 	c := DefaultConfig()
 	c.Addr = server.Addr()
 	c.Database = fmt.Sprintf("test_%d", databases.Add(1))
@@ -54,9 +64,6 @@ func open(t testing.TB) *Warehouse {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	if err := w.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return w
 }
 
