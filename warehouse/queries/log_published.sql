@@ -1,4 +1,4 @@
--- Entries after the given one of each group, whole, in the order in which they were appended.
+-- Entries after the given one of each group, whole; the order within a group is the log's, whatever clocks said.
 SELECT
     group_name, n, i, writer, appended_at, tick, at, tick_status, tick_reason, run_rules, run_started,
     run_finished, run_rows, run_status, run_errors, transition_id, fingerprint, episode, sequence, rule,
@@ -11,7 +11,7 @@ WHERE topic != '' AND (group_name, n) IN
     FROM alert_log
     WHERE topic != '' AND n > arrayElement({ns:Array(Int64)}, indexOf({groups:Array(String)}, toString(group_name)))
     GROUP BY group_name, n
-    ORDER BY min(appended_at), group_name, n
+    ORDER BY group_name, n
     LIMIT {limit:UInt64}
 )
-ORDER BY appended_at, group_name, n, i
+ORDER BY group_name, n, i

@@ -1,5 +1,12 @@
-SELECT account_id, contract_id, account_name, segment, owner, team, deal_id, closed_at, ends_at, currency, arr, hardness, band, coverage,
-       components, component_values, component_points, component_evidence, missing, model_version
-FROM contracts_at(at = {at:DateTime64(3, 'UTC')})
-WHERE account_id IN (SELECT account_id FROM subjects)
-ORDER BY account_id, closed_at, contract_id
+SELECT c.account_id, c.contract_id, c.account_name, c.segment, c.owner, c.team, c.deal_id, c.closed_at, c.ends_at, c.currency, c.arr,
+       c.hardness, c.band, c.coverage, d.components, d.component_values, d.component_points, d.component_evidence, c.missing, c.model_version
+FROM contracts_at(at = {at:DateTime64(3, 'UTC')}) AS c
+INNER JOIN
+(
+    SELECT account_id, contract_id, deal_id, components, component_values, component_points, component_evidence
+    FROM deal_versions FINAL
+    WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}
+      AND account_id IN (SELECT account_id FROM subjects)
+) AS d ON d.account_id = c.account_id AND d.contract_id = c.contract_id AND d.deal_id = c.deal_id
+WHERE c.account_id IN (SELECT account_id FROM subjects)
+ORDER BY c.account_id, c.closed_at, c.contract_id

@@ -5,8 +5,9 @@ FROM account_risk(at = {at:DateTime64(3, 'UTC')}) AS r
 LEFT JOIN
 (
     SELECT account_id, argMax(arrayElement(component_evidence, 1), hardness) AS why
-    FROM contracts_at(at = {at:DateTime64(3, 'UTC')})
-    WHERE in_force AND hardness IS NOT NULL
+    FROM deals_at(at = {at:DateTime64(3, 'UTC')})
+    WHERE outcome = 'won' AND hardness IS NOT NULL AND closed_at <= {at:DateTime64(3, 'UTC')}
+      AND ends_at + INTERVAL 90 DAY > {at:DateTime64(3, 'UTC')}
     GROUP BY account_id
 ) AS c ON c.account_id = r.account_id
 LEFT JOIN

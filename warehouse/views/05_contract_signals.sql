@@ -15,11 +15,10 @@ SELECT
     c.price_premium AS price_premium, c.arr AS arr,
     -- amounts of different currencies are never added: without a rate there is no value in the reporting currency
     if(r.currency != '', CAST(toDecimal128(c.arr, 8) * r.rate AS Nullable(Decimal(18, 4))), NULL) AS arr_reporting,
-    (SELECT value FROM settings FINAL WHERE name = 'reporting_currency') AS reporting_currency,
+    r.reporting_currency AS reporting_currency,
     if(c.in_force, arr_reporting, NULL) AS arr_at_risk,
     c.hardness AS hardness, c.band AS band, c.coverage AS coverage,
-    c.components AS components, c.component_values AS component_values, c.component_points AS component_points,
-    c.component_evidence AS component_evidence, c.missing AS missing, c.discount_depth AS discount_depth, c.model_version AS model_version,
+    c.missing AS missing, c.discount_depth AS discount_depth, c.model_version AS model_version,
     c.known_at AS known_at, c.source_url AS source_url,
     a.attempts_30d AS attempts_30d, a.attempts_90d AS attempts_90d, a.attempts_180d AS attempts_180d, a.attempts_total AS attempts_total,
     a.strong_attempts_90d AS strong_attempts_90d,
