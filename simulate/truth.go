@@ -1,0 +1,200 @@
+package simulate
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// Truth lines, told apart by their type. Times are RFC 3339; a time is absent where the thing did not happen before To.
+
+type accountTruth struct {
+	Type      string     `json:"type"` // account
+	AccountID string     `json:"account_id"`
+	Segment   string     `json:"segment"`
+	Team      string     `json:"team"`
+	Prospect  bool       `json:"prospect,omitempty"` // never became a client
+	JoinedAt  time.Time  `json:"joined_at"`
+	ChurnedAt *time.Time `json:"churned_at,omitempty"` // the last of its contracts was lost
+	Deals     int        `json:"deals"`
+	Tickets   int        `json:"tickets"`
+	Attempts  int        `json:"attempts"`
+}
+
+type dealTruth struct {
+	Type       string         `json:"type"` // deal
+	DealID     string         `json:"deal_id"`
+	AccountID  string         `json:"account_id"`
+	ContractID string         `json:"contract_id"`
+	DealType   churn.DealType `json:"deal_type"`
+	Outcome    churn.Outcome  `json:"outcome"`
+	ClosedAt   time.Time      `json:"closed_at"`
+	Group      string         `json:"group"`             // soft, firm, hard: as it was negotiated
+	Intensity  float64        `json:"intensity"`         // 0..1, what the group is cut from
+	Hazard     float64        `json:"hazard,omitempty"`  // of loss, a year; of won new and renewal deals
+	LostAt     *time.Time     `json:"lost_at,omitempty"` // churned_at of the contract that this deal began
+	OverAt     *time.Time     `json:"over_at,omitempty"` // renewed or lost: the end of exposure to the hazard
+	Attempts   int            `json:"attempts,omitempty"`
+	Late       bool           `json:"late,omitempty"`
+	Mistake    string         `json:"mistake,omitempty"` // of the first event, corrected later
+}
+
+type ticketTruth struct {
+	Type       string    `json:"type"` // ticket
+	TicketID   string    `json:"ticket_id"`
+	AccountID  string    `json:"account_id"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Topic      string    `json:"topic"`
+	Classes    []string  `json:"classes"`           // that the text was written for; empty: no attempt
+	DealID     string    `json:"deal_id,omitempty"` // whose contract the attempt reopens
+	ContractID string    `json:"contract_id,omitempty"`
+	Names      string    `json:"names"` // which contract the ticket names: its own, foreign or none
+	Late       bool      `json:"late,omitempty"`
+	Mistake    string    `json:"mistake,omitempty"`
+}
+
+// Summary is the last line of the truth: what WriteTruth counted. Records are those known in [From, To).
+type Summary struct {
+	Type        string             `json:"type"` // summary
+	Seed        uint64             `json:"seed"`
+	HazardRatio float64            `json:"hazard_ratio"`
+	From        time.Time          `json:"from"`
+	To          time.Time          `json:"to"`
+	Accounts    int                `json:"accounts"`
+	Deals       int                `json:"deals"`
+	Tickets     int                `json:"tickets"`
+	Attempts    int                `json:"attempts"`
+	Lost        int                `json:"lost"` // contracts
+	Classes     map[string]int     `json:"classes"`
+	Groups      map[string]int     `json:"groups"` // of won new and renewal deals
+	Late        int                `json:"late"`   // facts
+	Corrected   int                `json:"corrected"`
+	Records     int                `json:"records"`
+	Duplicates  int                `json:"duplicates"`
+	Corrections int                `json:"corrections"`
+	Broken      map[churn.Code]int `json:"broken"`
+}
+
+// WriteTruth writes what really happened before To as JSON lines: each account followed by its deals and tickets, and a
+// summary at the end.
+func (s *Simulation) WriteTruth(w io.Writer) error {
+	c := s.config
+	plan := c.schedule(c.To)
+	out := bufio.NewWriterSize(w, 1<<16)
+	lines := json.NewEncoder(out)
+	lines.SetEscapeHTML(false)
+	sum := Summary{Type: "summary", Seed: c.Seed, HazardRatio: c.HazardRatio, From: c.From, To: c.To,
+		Classes: map[string]int{}, Groups: map[string]int{}, Broken: map[churn.Code]int{}}
+	for i := range plan.lives {
+		for _, line := range c.truth(&plan.lives[i], &sum) {
+			if err := lines.Encode(line); err != nil {
+				return fmt.Errorf("writing the truth about account %d: %w", i, err)
+			}
+		}
+	}
+	var breakages rotation
+	for _, x := range plan.shipments {
+		sum.Records++
+		switch x.form {
+		case repeated, altered:
+			sum.Duplicates++
+		case correction:
+			sum.Corrections++
+		case broken:
+			sum.Broken[breakages.next(plan.kind(x))]++
+		}
+	}
+	if err := lines.Encode(sum); err != nil {
+		return fmt.Errorf("writing the summary of the truth: %w", err)
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("writing the truth: %w", err)
+	}
+	return nil
+}
+
+// truth returns the lines about one account and counts them.
+func (c *Config) truth(l *life, sum *Summary) []any {
+	a := accountTruth{Type: "account", AccountID: l.id(), Segment: segments[l.segment], Team: teamNames[l.team], Prospect: l.prospect,
+		JoinedAt: l.joined, ChurnedAt: encodeTime(l.churnedAt), Deals: len(l.deals), Tickets: len(l.tickets)}
+	attempts := map[int]int{} // by deal
+	lines := []any{nil}
+	for i := range l.tickets {
+		t := &l.tickets[i]
+		if t.topic.attempt() {
+			a.Attempts++
+			attempts[t.about]++
+		}
+	}
+	for i := range l.deals {
+		d := &l.deals[i]
+		j := c.travel(Deal, l.index, d.n)
+		line := dealTruth{Type: "deal", DealID: l.dealID(d.n), AccountID: a.AccountID, ContractID: l.contractID(d.contract), DealType: d.typ,
+			Outcome: d.outcome, ClosedAt: d.closedAt, Group: d.group.String(), Intensity: d.hardness, Hazard: d.hazard,
+			LostAt: encodeTime(d.lostAt), Attempts: attempts[i], Late: j.late, Mistake: j.mistake.String()}
+		if d.base() {
+			sum.Groups[line.Group]++
+			if d.overAt.Before(c.To) {
+				line.OverAt = encodeTime(d.overAt)
+			}
+		}
+		if !d.lostAt.IsZero() {
+			sum.Lost++
+		}
+		sum.count(j)
+		lines = append(lines, line)
+	}
+	for i := range l.tickets {
+		t := &l.tickets[i]
+		j := c.travel(Ticket, l.index, t.n)
+		line := ticketTruth{Type: "ticket", TicketID: l.ticketID(t.n), AccountID: a.AccountID, OpenedAt: t.openedAt, Topic: t.topic.String(),
+			Classes: t.classes(), Names: "its own", Late: j.late, Mistake: j.mistake.String()}
+		switch t.contract {
+		case noContract:
+			line.Names = "none"
+		case foreignContract:
+			line.Names = "foreign"
+		}
+		if t.about >= 0 {
+			d := &l.deals[t.about]
+			line.DealID, line.ContractID = l.dealID(d.n), l.contractID(d.contract)
+		}
+		for _, class := range line.Classes {
+			sum.Classes[class]++
+		}
+		sum.count(j)
+		lines = append(lines, line)
+	}
+	lines[0] = a
+	sum.Accounts++
+	sum.Deals += a.Deals
+	sum.Tickets += a.Tickets
+	sum.Attempts += a.Attempts
+	return lines
+}
+
+func (s *Summary) count(j journey) {
+	if j.late {
+		s.Late++
+	}
+	if j.mistake != noMistake {
+		s.Corrected++
+	}
+}
+
+// base reports whether the deal begins a time of exposure to the hazard of loss.
+func (d *deal) base() bool { return d.outcome == churn.Won && d.typ.Base() }
+
+func (t *ticket) classes() []string {
+	all := []string{}
+	for _, k := range []topic{t.topic, t.second} {
+		if k != noTopic && k.attempt() {
+			all = append(all, k.String())
+		}
+	}
+	return all
+}
