@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/govalues/decimal"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/aftershock/aftershock/simulate"
+	"github.com/aftershock/aftershock/warehouse"
+)
+
+// demo is the whole pipeline on embedded servers, over simulated history and then, in time lapse, on.
+type demo struct {
+	history  history
+	dataDir  string
+	once     bool
+	asJSON   bool
+	day      time.Duration // wall time of a simulated day, live
+	out      io.Writer
+	now      atomic.Int64 // the demo's own clock, Unix milliseconds
+	config   Config
+	pipeline *pipeline
+	began    time.Time
+}
+
+// history is what the data directory remembers of the simulation, so that a second run goes on with the same clients.
+type history struct {
+	Seed        uint64    `json:"seed"`
+	Accounts    int       `json:"accounts"`
+	HazardRatio float64   `json:"hazard_ratio"`
+	From        time.Time `json:"from"`
+	At          time.Time `json:"at"` // the end of the history
+	Records     int       `json:"records"`
+}
+
+// demoSchedule replaces the rules' own schedules, which look every few minutes: once a day over two years of history.
+const demoSchedule = "0 6 * * *"
+
+func demoCommand() *cobra.Command {
+	d := &demo{}
+	sim := simulate.DefaultConfig()
+	var at, logLevel string
+	c := &cobra.Command{
+		Use: "demo", Short: "Run everything on embedded servers with simulated clients", Args: cobra.NoArgs,
+		Long: `Demo starts an embedded ClickHouse and broker, simulates two years of clients, runs the whole pipeline over that history
+with daily ticks, and then goes on in time lapse. Nothing needs to be installed and nothing leaves this machine.`,
+	}
+	f := c.Flags()
+	f.BoolVar(&d.once, "once", false, "end after the history")
+	f.BoolVar(&d.asJSON, "json", false, "print one JSON object as the last line")
+	f.StringVar(&at, "at", "", "end of the history, RFC 3339 (default: the start of this day, or what --data-dir remembers)")
+	f.StringVar(&d.dataDir, "data-dir", "", "keep the data here; a second run goes on with it (default: nothing is kept)")
+	f.IntVar(&sim.Accounts, "accounts", sim.Accounts, "number of clients")
+	f.Uint64Var(&sim.Seed, "seed", sim.Seed, "seed of the simulation")
+	f.Float64Var(&sim.HazardRatio, "hazard-ratio", sim.HazardRatio, "hazard of churn of hard over soft; 1: hardness does not matter")
+	f.DurationVar(&d.day, "day", 4*time.Second, "how long a simulated day takes, live")
+	f.StringVar(&logLevel, "log", "warn", "log level: debug, info, warn, error")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		var level slog.Level
+		if err := level.UnmarshalText([]byte(logLevel)); err != nil {
+			return usageError{fmt.Errorf("--log: %w", err)}
+		}
+		slog.SetDefault(slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})))
+		end := time.Now().UTC().Truncate(24 * time.Hour)
+		if at != "" {
+			var err error
+			if end, err = time.Parse(time.RFC3339, at); err != nil {
+				return usageError{fmt.Errorf("--at %q is not an RFC 3339 time such as 2026-01-31T00:00:00Z", at)}
+			}
+		}
+		d.history = history{Seed: sim.Seed, Accounts: sim.Accounts, HazardRatio: sim.HazardRatio, From: end.AddDate(-2, 0, 0).UTC(), At: end.UTC()}
+		if err := d.recall(at != ""); err != nil {
+			return err
+		}
+		d.out = c.OutOrStdout()
+		return d.run(c.Context(), c.ErrOrStderr())
+	}
+	return c
+}
+
+func (d *demo) manifest() string { return filepath.Join(d.dataDir, "demo.json") }
+
+// recall goes on with the history in the data directory. Only its end may be named again, and must then be the same.
+func (d *demo) recall(endNamed bool) error {
+	if d.dataDir == "" {
+		return nil
+	}
+	text, err := os.ReadFile(d.manifest())
+	if errors.Is(err, os.ErrNotExist) {
+		return os.MkdirAll(d.dataDir, 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("reading what the data directory remembers: %w", err)
+	}
+	var old history
+	if err := json.Unmarshal(text, &old); err != nil {
+		return fmt.Errorf("reading %s: %w", d.manifest(), err)
+	}
+	if endNamed && !old.At.Equal(d.history.At) {
+		return fmt.Errorf("%s holds a history that ends at %s, not at %s: leave --at out, or choose another --data-dir", d.dataDir, old.At.Format(time.RFC3339), d.history.At.Format(time.RFC3339))
+	}
+	d.history = old
+	return nil
+}
+
+func (d *demo) remember() error {
+	if d.dataDir == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(d.history, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(d.manifest(), append(text, '\n'), 0o644)
+}
+
+func (d *demo) clock() time.Time { return time.UnixMilli(d.now.Load()).UTC() }
+
+func (d *demo) run(ctx context.Context, progress io.Writer) (err error) {
+	d.began = time.Now()
+	d.now.Store(d.history.At.UnixMilli())
+	say := func(format string, args ...any) { fmt.Fprintf(progress, format+"\n", args...) }
+	say("starting an embedded ClickHouse and broker")
+	servers, err := startServers(ctx, d.dataDir, 0, 0, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, servers.stop()) }()
+	d.config = defaultConfig()
+	servers.point(&d.config)
+	d.config.Evaluate.Schedule, d.config.Evaluate.From = demoSchedule, d.history.From.Format(time.RFC3339)
+	d.config.Kafka.Topics.Replication = 1
+	if d.pipeline, err = assemble(d.config, d.clock); err != nil {
+		return err
+	}
+	defer d.pipeline.close()
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	simulation, err := simulate.New(d.simulation())
+	if err != nil {
+		return err
+	}
+	if d.history.Records == 0 {
+		say("simulating two years of %d clients, until %s", d.history.Accounts, d.history.At.Format(time.DateOnly))
+		if err := d.simulateHistory(ctx, simulation); err != nil {
+			return err
+		}
+	}
+	say("%d records; reading, linking, and evaluating every day of two years", d.history.Records)
+	show := newBar("daily ticks")
+	published, err := d.pipeline.untilIdle(ctx, d.history.At, show.to)
+	show.end()
+	if err != nil {
+		return err
+	}
+	counts, err := d.pipeline.warehouse.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	if got := counts.Events + counts.Duplicates + counts.DeadLetters; got != uint64(d.history.Records) {
+		return fmt.Errorf("%d records were simulated, but %d stored + %d duplicates + %d dead letters are %d", d.history.Records, counts.Events, counts.Duplicates, counts.DeadLetters, got)
+	}
+	if err := d.show(ctx, nil); err != nil {
+		return err
+	}
+	if !d.once {
+		if err := d.live(ctx, simulation); err != nil {
+			return err
+		}
+	}
+	return d.end(counts, published)
+}
+
+func (d *demo) simulation() simulate.Config {
+	c := simulate.DefaultConfig()
+	c.Seed, c.Accounts, c.HazardRatio, c.From, c.To = d.history.Seed, d.history.Accounts, d.history.HazardRatio, d.history.From, d.history.At
+	return c
+}
+
+// prepare makes schema, topics and exchange rates, which are made up like the clients.
+func (d *demo) prepare(ctx context.Context) error {
+	if err := d.pipeline.warehouse.Migrate(ctx); err != nil {
+		return err
+	}
+	kafka := d.pipeline.kafka
+	if _, err := kafka.CreateTopics(ctx, kafka.Topics().Wanted()); err != nil {
+		return err
+	}
+	long := d.history.From.AddDate(-1, 0, 0)
+	return d.pipeline.warehouse.StoreRates(ctx, []warehouse.Rate{
+		{Currency: "EUR", Rate: decimal.MustParse("1.08"), ValidFrom: long},
+		{Currency: "GBP", Rate: decimal.MustParse("1.27"), ValidFrom: long},
+	})
+}
+
+func (d *demo) simulateHistory(ctx context.Context, s *simulate.Simulation) error {
+	p := newProducer(d.pipeline.kafka)
+	for r := range s.Records() {
+		if err := p.add(ctx, topicOf(r, d.pipeline.kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
+			return errors.Join(err, p.close())
+		}
+	}
+	if err := errors.Join(p.flush(ctx), p.close()); err != nil {
+		return err
+	}
+	d.history.Records = p.sent
+	return d.remember()
+}
+
+// end prints what was done.
+func (d *demo) end(counts warehouse.Counts, published int) error {
+	if !d.asJSON {
+		return nil
+	}
+	return json.NewEncoder(d.out).Encode(struct {
+		Events int `json:"events"` // simulated records
+		warehouse.Counts
+		AlertsPublished int     `json:"alerts_published"` // by this run
+		Seconds         float64 `json:"seconds"`
+	}{d.history.Records, counts, published, time.Since(d.began).Round(100 * time.Millisecond).Seconds()})
+}
+
+// onTerminal reports whether a person looks at the output.
+func (d *demo) onTerminal() bool {
+	file, ok := d.out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}

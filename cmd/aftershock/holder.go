@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/warehouse"
+)
+
+// holder is what the process that holds the control partition does: it keeps links, evaluates and publishes.
+type holder struct {
+	*pipeline
+	positions *consumers.Positions
+	upkeep    *warehouse.Upkeep
+	settled   time.Time // everything that was known by then is visible and linked
+}
+
+func (p *pipeline) holder() *holder { return &holder{pipeline: p, positions: p.consumers.Positions()} }
+
+// open goes on where the holder before ended.
+func (h *holder) open(ctx context.Context) (err error) {
+	h.upkeep, err = h.warehouse.OpenUpkeep(ctx, h.writer)
+	return err
+}
+
+// run holds until the context ends.
+func (h *holder) run(ctx context.Context) error {
+	if err := h.openPatiently(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.keepLinks(ctx) })
+	g.Go(func() error { return h.relay.Run(ctx) })
+	g.Go(func() error { return h.engine().Run(ctx) })
+	return g.Wait()
+}
+
+// runUntil accounts for every tick due at or before until, publishes, and returns how many transitions that were.
+func (h *holder) runUntil(ctx context.Context, until time.Time, progress func(done, total int)) (published int, err error) {
+	if err := h.open(ctx); err != nil {
+		return 0, err
+	}
+	h.relay.Restart()
+	return h.catchUp(ctx, until, progress)
+}
+
+// catchUp is runUntil for a holder that is open already.
+func (h *holder) catchUp(ctx context.Context, until time.Time, progress func(done, total int)) (published int, err error) {
+	if _, _, err := h.settle(ctx, h.clock()); err != nil {
+		return 0, err
+	}
+	if err := h.engine().RunUntil(ctx, until, progress); err != nil {
+		return 0, err
+	}
+	return h.relay.Flush(ctx)
+}
+
+// openPatiently waits for a warehouse that is away.
+func (h *holder) openPatiently(ctx context.Context) error {
+	for {
+		err := h.open(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		slog.Warn("reading how far upkeep has come; trying again", "error", err)
+		if err := pause(ctx, h.config.Evaluate.UpkeepEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// keepLinks brings links up to date between ticks, so that analysts see them.
+func (h *holder) keepLinks(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := h.bringUpToDate(ctx)
+		switch {
+		case errors.Is(err, warehouse.ErrAnotherWriter):
+			return err
+		case err != nil && ctx.Err() == nil:
+			slog.Warn("bringing links up to date; trying again", "error", err)
+		}
+		_ = pause(ctx, h.config.Evaluate.UpkeepEvery)
+	}
+	return nil
+}
+
+func (h *holder) bringUpToDate(ctx context.Context) error {
+	committed, err := h.positions.Committed(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	result, err := h.upkeep.To(ctx, committed)
+	if err == nil && result.Arrived > 0 {
+		h.watch.upkeep.Observe(time.Since(began).Seconds())
+		h.watch.accounts.Add(float64(result.Accounts))
+	}
+	return err
+}
+
+// settle waits until every chunk stamped at or before an instant is visible, then brings links up to date. Every record
+// that such a chunk can hold lies below the ends as they are now.
+func (h *holder) settle(ctx context.Context, at time.Time) (churn.TickStatus, string, error) {
+	if !at.After(h.settled) {
+		return churn.TickRun, "", nil
+	}
+	asked := h.clock()
+	status, reason, err := h.await(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	if err := h.bringUpToDate(ctx); err != nil {
+		return "", "", err
+	}
+	if status == churn.TickRun {
+		h.settled = asked
+	}
+	return status, reason, nil
+}
+
+func (h *holder) await(ctx context.Context) (churn.TickStatus, string, error) {
+	ends, err := h.positions.Ends(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	if most := h.config.Evaluate.MaxLag; most > 0 {
+		lag, err := h.positions.Lag(ctx)
+		if err != nil {
+			return "", "", err
+		}
+		behind := int64(0)
+		for _, n := range lag {
+			behind += n
+		}
+		if behind > most {
+			return churn.TickIncomplete, fmt.Sprintf("consumers were %d records behind, more than evaluate.max_lag %d", behind, most), nil
+		}
+	}
+	err = h.positions.Settled(ctx, ends, h.config.Evaluate.MaxWait)
+	if errors.Is(err, consumers.ErrBehind) {
+		return churn.TickIncomplete, err.Error(), nil
+	}
+	return churn.TickRun, "", err
+}
+
+func (h *holder) engine() *rules.Engine {
+	topics, defaults := h.kafka.Topics(), map[string]string{}
+	defaults["churn.alerts"], defaults["churn.handoffs"] = topics.Alerts, topics.Handoffs
+	from, _ := h.config.Evaluate.from() // Validate has read it
+	return &rules.Engine{
+		Set: h.rules, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, Clock: h.clock, From: from,
+		Schedule: h.config.Evaluate.Schedule, HoldoutShare: h.config.Evaluate.HoldoutShare, Topics: defaults,
+		Source: "aftershock", Writer: h.writer, Observe: h.watch.observe(h.relay.Wake),
+	}
+}
+
+// pause waits, or returns early with the context's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+func scoreCommand() *cobra.Command {
+	return judge("score", "Score one deal (JSON, from a file or standard input) and explain the score", func(value []byte, config Config) (any, error) {
+		deal, err := churn.DecodeDeal(value, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		enrichment, err := config.Models.enrichment()
+		if err != nil {
+			return nil, err
+		}
+		h := enrichment.Score(&deal)
+		out := map[string]any{
+			"deal_id": deal.DealID, "band": h.Band, "hardness": nil, "coverage": h.Coverage, "missing": h.Missing,
+			"discount_depth": h.DiscountDepth, "model_version": h.ModelVersion, "contributions": []churn.ContributionBrief{},
+		}
+		if h.Band != churn.BandUnknown {
+			out["hardness"] = h.Score
+		}
+		var contributions []churn.ContributionBrief
+		for _, c := range h.Contributions {
+			contributions = append(contributions, churn.ContributionBrief{Component: c.Component, Points: c.Points, Value: c.Value, Evidence: c.Evidence})
+		}
+		out["contributions"] = contributions
+		return out, nil
+	})
+}
+
+func classifyCommand() *cobra.Command {
+	return judge("classify", "Classify one ticket (JSON, from a file or standard input) and explain the classes", func(value []byte, config Config) (any, error) {
+		ticket, err := churn.DecodeTicket(value, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		enrichment, err := config.Models.enrichment()
+		if err != nil {
+			return nil, err
+		}
+		c := enrichment.Classify(&ticket)
+		findings := []map[string]any{}
+		for _, f := range c.Findings {
+			findings = append(findings, map[string]any{
+				"class": f.Class, "strength": f.Strength, "confidence": f.Confidence, "quote": f.Quote, "at": f.At,
+				"found_by": f.Rule, "confirmatory": f.Confirmatory,
+			})
+		}
+		return map[string]any{
+			"ticket_id": ticket.TicketID, "is_attempt": len(findings) > 0, "findings": findings, "model_version": c.ModelVersion,
+		}, nil
+	})
+}
+
+// judge makes a command that reads one JSON value and prints what is made of it.
+func judge(use, short string, made func(value []byte, config Config) (any, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " [FILE]", Short: short, Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			path := "-"
+			if len(args) == 1 {
+				path = args[0]
+			}
+			input, _, err := openInput(path)
+			if err != nil {
+				return err
+			}
+			defer input.Close()
+			value, err := io.ReadAll(input)
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", path, err)
+			}
+			config, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			out, err := made(value, config)
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", path, err)
+			}
+			return writeJSON(c.OutOrStdout(), out)
+		},
+	}
+}
+
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}

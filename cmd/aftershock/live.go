@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/aftershock/aftershock/simulate"
+)
+
+// step is how often the live demo moves on and repaints.
+const step = time.Second
+
+// pulse is what the live demo measures between two paints.
+type pulse struct {
+	sent int // records in the last step
+	lag  int64
+}
+
+// live goes on after the history in time lapse: records arrive as their time comes, consumers read them, ticks are evaluated.
+func (d *demo) live(ctx context.Context, s *simulate.Simulation) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.pipeline.consumers.Run(ctx) })
+	g.Go(func() error {
+		return d.pipeline.control.Hold(ctx, func(ctx context.Context, _ int32) error { return d.lapse(ctx, s) })
+	})
+	return g.Wait()
+}
+
+func (d *demo) lapse(ctx context.Context, s *simulate.Simulation) error {
+	holder := d.pipeline.holder()
+	if err := holder.open(ctx); err != nil {
+		return err
+	}
+	next, stop := iter.Pull(s.Live(d.history.At))
+	defer stop()
+	p := newProducer(d.pipeline.kafka)
+	defer p.close()
+	record, more := next()
+	for ctx.Err() == nil {
+		now := d.clock().Add(time.Duration(float64(step) * float64(24*time.Hour) / float64(d.day)))
+		d.now.Store(now.UnixMilli())
+		before := p.sent
+		for ; more && !record.KnownAt.After(now); record, more = next() {
+			if err := p.add(ctx, topicOf(record, d.pipeline.kafka.Topics()), record.Key, record.Value, record.KnownAt); err != nil {
+				return stopped(ctx, err)
+			}
+		}
+		if err := p.flush(ctx); err != nil {
+			return stopped(ctx, err)
+		}
+		if _, err := holder.catchUp(ctx, now, nil); err != nil {
+			return stopped(ctx, err)
+		}
+		lag, err := holder.positions.Lag(ctx)
+		if err != nil {
+			return stopped(ctx, err)
+		}
+		beat := &pulse{sent: p.sent - before}
+		for _, n := range lag {
+			beat.lag += n
+		}
+		if err := d.show(ctx, beat); err != nil {
+			return stopped(ctx, err)
+		}
+		_ = pause(ctx, step)
+	}
+	return nil
+}
+
+// stopped drops the errors that only say that the user ended the demo.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// show paints what a revenue-operations person wants to see: in place on a terminal, as plain lines elsewhere.
+func (d *demo) show(ctx context.Context, beat *pulse) error {
+	if d.asJSON && !d.onTerminal() && beat == nil && d.once {
+		return nil // a program reads the last line; the screen would only be noise
+	}
+	top, err := d.pipeline.warehouse.TopAccounts(ctx, d.clock(), 8)
+	if err != nil {
+		return err
+	}
+	newest, err := d.pipeline.warehouse.NewestAlerts(ctx, 8)
+	if err != nil {
+		return err
+	}
+	counts, err := d.pipeline.warehouse.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	if d.onTerminal() {
+		b.WriteString(text.EraseLine.Sprint() + "\x1b[H\x1b[2J")
+	}
+	fmt.Fprintf(&b, "Aftershock demo  %s UTC   simulated clients: %d\n\n", d.clock().Format("2006-01-02 15:04"), d.history.Accounts)
+	accounts := screenTable("ARR AT RISK, BY ACCOUNT", table.Row{"account", "owner", "at risk", "attempts 90d", "hardness", "why"})
+	for _, a := range top {
+		hardness := "unknown"
+		if a.Hardness != nil {
+			hardness = fmt.Sprintf("%.0f", *a.Hardness)
+		}
+		accounts.AppendRow(table.Row{a.Name, a.Owner, fmt.Sprintf("%s %s", thousands(a.AtRisk), a.Currency), a.Attempts, hardness,
+			shorten(a.Why, 44) + "\n" + shorten(`"`+a.Quote+`"`, 44)})
+	}
+	b.WriteString(accounts.Render() + "\n\n")
+	alerts := screenTable("NEWEST ALERTS", table.Row{"at", "state", "rule", "what"})
+	for _, a := range newest {
+		alerts.AppendRow(table.Row{a.At.UTC().Format("2006-01-02"), a.State, a.Rule, shorten(a.Summary, 76)})
+	}
+	b.WriteString(alerts.Render() + "\n\n")
+	fmt.Fprintf(&b, "events %d   duplicates %d   dead letters %d   deals %d (%d hard)   tickets %d   attempts %d   links %d",
+		counts.Events, counts.Duplicates, counts.DeadLetters, counts.Deals, counts.HardDeals, counts.Tickets, counts.Attempts, counts.Links)
+	if beat != nil {
+		fmt.Fprintf(&b, "   arriving %d/s   lag %d", beat.sent, beat.lag)
+	}
+	b.WriteString("\n")
+	_, err = fmt.Fprint(d.out, b.String())
+	return err
+}
+
+func screenTable(title string, header table.Row) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Options.SeparateRows = false
+	t.SetTitle(title)
+	t.AppendHeader(header)
+	return t
+}
+
+// shorten cuts a text to a width that a screen has room for.
+func shorten(s string, width int) string {
+	runes := []rune(strings.Join(strings.Fields(s), " "))
+	if len(runes) <= width {
+		return string(runes)
+	}
+	return string(runes[:width-1]) + "…"
+}
+
+// thousands writes an amount without its cents, grouped.
+func thousands(amount float64) string {
+	digits := fmt.Sprintf("%.0f", amount)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}

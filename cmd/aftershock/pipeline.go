@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/console"
+	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/publish"
+	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/warehouse"
+)
+
+// pipeline is every part of the road, joined: Kafka -> consumers -> warehouse -> rules -> publish.
+type pipeline struct {
+	config    Config
+	clock     func() time.Time
+	writer    string // names this process in the logs that it writes
+	registry  *prometheus.Registry
+	kafka     *broker.Connection
+	warehouse *warehouse.Warehouse
+	consumers *consumers.Consumers
+	control   *consumers.Control
+	rules     *rules.Set
+	relay     *publish.Relay
+	watch     *watch
+}
+
+// assemble joins the parts; nothing runs yet. The caller closes the pipeline.
+func assemble(config Config, clock func() time.Time) (*pipeline, error) {
+	set, err := loadRules(config.Evaluate.Rules)
+	if err != nil {
+		return nil, err
+	}
+	enrichment, err := config.Models.enrichment()
+	if err != nil {
+		return nil, err
+	}
+	kafka, err := broker.Connect(config.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	store, err := warehouse.Open(config.ClickHouse, clock)
+	if err != nil {
+		kafka.Close()
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	topics := kafka.Topics()
+	host, _ := os.Hostname()
+	return &pipeline{
+		config: config, clock: clock, registry: registry, kafka: kafka, warehouse: store, rules: set,
+		writer: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
+		consumers: &consumers.Consumers{
+			Config: config.Consumers, Kafka: kafka, Store: store, Enrichment: enrichment, Clock: clock,
+			Metrics: consumers.NewMetrics(registry, topics.Deals, topics.Tickets),
+		},
+		control: &consumers.Control{Config: config.Consumers, Kafka: kafka},
+		relay: &publish.Relay{
+			Log: store, Destination: &publish.Topics{Kafka: kafka}, Clock: clock, Metrics: publish.NewMetrics(registry),
+		},
+		watch: newWatch(registry, set),
+	}, nil
+}
+
+func (p *pipeline) close() {
+	p.kafka.Close()
+	if err := p.warehouse.Close(); err != nil {
+		slog.Warn("closing connections to ClickHouse", "error", err)
+	}
+}
+
+// check refuses to start where Kafka or ClickHouse cannot be reached or is not as we need it.
+func (p *pipeline) check(ctx context.Context) error {
+	if err := p.warehouse.Ping(ctx); err != nil {
+		return err
+	}
+	if err := p.warehouse.CheckSchema(ctx); err != nil {
+		return err
+	}
+	if err := p.warehouse.CheckGuarantees(ctx); err != nil {
+		return err
+	}
+	if err := p.kafka.Check(ctx); err != nil {
+		return err
+	}
+	return p.checkTopics(ctx)
+}
+
+// checkTopics refuses to start where a topic is missing: waiting for it silently would look like a quiet day.
+func (p *pipeline) checkTopics(ctx context.Context) error {
+	differences, err := p.kafka.DescribeTopics(ctx, p.kafka.Topics().Wanted())
+	if err != nil {
+		return err
+	}
+	var missing []error
+	for _, d := range differences {
+		if d.Setting == "exists" {
+			missing = append(missing, errors.New(d.String()))
+			continue
+		}
+		slog.Warn("a topic is not as the guarantees need it; see aftershock doctor", "difference", d.String())
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w\nTry: aftershock topics create", errors.Join(missing...))
+	}
+	return nil
+}
+
+// Roles of a process. A process without a role named takes all.
+const (
+	roleConsume  = "consume"
+	roleEvaluate = "evaluate"
+	roleConsole  = "console"
+)
+
+// run works until the context ends, in the given roles.
+func (p *pipeline) run(ctx context.Context, roles map[string]bool) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if roles[roleConsume] {
+		g.Go(func() error { return p.consumers.Run(ctx) })
+	}
+	if roles[roleEvaluate] {
+		g.Go(func() error { return p.hold(ctx) })
+	}
+	if roles[roleConsole] {
+		server := &console.Server{Config: p.config.Console, Gather: p.registry, Ready: func() error {
+			if roles[roleConsume] {
+				return p.consumers.Ready()
+			}
+			return nil
+		}}
+		g.Go(func() error { return server.Run(ctx, nil) })
+	}
+	return g.Wait()
+}
+
+// hold keeps links, evaluates and publishes whenever this process is the holder, and steps down where another writes.
+func (p *pipeline) hold(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := p.control.Hold(ctx, func(ctx context.Context, _ int32) error { return p.holder().run(ctx) })
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !errors.Is(err, rules.ErrTaken) && !errors.Is(err, warehouse.ErrAnotherWriter) {
+			return err
+		}
+		slog.Warn("stepping down: another process writes", "error", err)
+	}
+	return nil
+}
+
+// untilIdle consumes what is there, brings links up to date, evaluates every tick due at or before until, publishes, and
+// returns how many transitions that were.
+func (p *pipeline) untilIdle(ctx context.Context, until time.Time, progress func(done, total int)) (published int, err error) {
+	if err := p.consumers.RunUntilIdle(ctx); err != nil {
+		return 0, err
+	}
+	err = p.control.Hold(ctx, func(ctx context.Context, _ int32) (err error) {
+		published, err = p.holder().runUntil(ctx, until, progress)
+		return err
+	})
+	return published, err
+}
+
+// enrichment loads the models in force.
+func (m ModelsConfig) enrichment() (consumers.Enrichment, error) {
+	hardness, classifier := churn.DefaultHardnessModel(), churn.DefaultClassifier()
+	if m.Hardness != "" {
+		text, err := os.ReadFile(m.Hardness)
+		if err != nil {
+			return consumers.Enrichment{}, fmt.Errorf("reading models.hardness: %w", err)
+		}
+		if hardness, err = churn.LoadHardnessModel(text); err != nil {
+			return consumers.Enrichment{}, fmt.Errorf("reading models.hardness %s: %w", m.Hardness, err)
+		}
+	}
+	if m.Classifier != "" {
+		text, err := os.ReadFile(m.Classifier)
+		if err != nil {
+			return consumers.Enrichment{}, fmt.Errorf("reading models.classifier: %w", err)
+		}
+		if classifier, err = churn.LoadClassifier(text); err != nil {
+			return consumers.Enrichment{}, fmt.Errorf("reading models.classifier %s: %w", m.Classifier, err)
+		}
+	}
+	return consumers.Enrichment{Score: hardness.Score, Classify: classifier.Classify}, nil
+}
+
+// loadRules reads rule files, or the built-in rules where none are named.
+func loadRules(paths []string) (*rules.Set, error) {
+	if len(paths) == 0 {
+		return rules.LoadFiles(rules.Builtin(), "*.yaml")
+	}
+	return rules.LoadPaths(paths...)
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aftershock/aftershock/warehouse"
+)
+
+func runCommand() *cobra.Command {
+	var roles []string
+	var untilIdle bool
+	c := &cobra.Command{
+		Use: "run", Short: "Run the pipeline until it is told to stop", Args: cobra.NoArgs,
+		Long: `Run consumes deals and tickets, keeps links, evaluates rules at their ticks and publishes alerts. Any number of processes
+may run; one of them, the holder of the control partition, keeps links, evaluates and publishes. SIGTERM drains and ends.`,
+	}
+	c.Flags().StringSliceVar(&roles, "role", []string{roleConsume, roleEvaluate, roleConsole}, "what this process does: consume, evaluate, console")
+	c.Flags().BoolVar(&untilIdle, "until-idle", false, "consume what is there, evaluate the ticks that are due, publish, and end")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		wanted := map[string]bool{}
+		for _, role := range roles {
+			if !slices.Contains([]string{roleConsume, roleEvaluate, roleConsole}, role) {
+				return usageError{fmt.Errorf("--role %q is none of consume, evaluate, console", role)}
+			}
+			wanted[role] = true
+		}
+		config, err := loadConfig(c)
+		if err != nil {
+			return err
+		}
+		p, err := assemble(config, time.Now)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		if err := p.check(c.Context()); err != nil {
+			return err
+		}
+		if untilIdle {
+			bar := newBar("ticks")
+			published, err := p.untilIdle(c.Context(), p.clock(), bar.to)
+			bar.end()
+			if err != nil {
+				return err
+			}
+			counts, err := p.warehouse.Counts(c.Context())
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(c.OutOrStdout()).Encode(struct {
+				warehouse.Counts
+				AlertsPublished int `json:"alerts_published"`
+			}{counts, published})
+		}
+		slog.Info("running", "roles", strings.Join(roles, ","), "console", config.Console.Listen)
+		return p.run(c.Context(), wanted)
+	}
+	return c
+}
+
+func migrateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "migrate", Short: "Bring the warehouse's schema up to date; refuses a schema that is newer", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			config, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			w, err := warehouse.Open(config.ClickHouse, time.Now)
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			if err := w.Migrate(c.Context()); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "the schema of %s is up to date\n", config.ClickHouse.Database)
+			return nil
+		},
+	}
+}
