@@ -129,6 +129,7 @@ func Views() ([]View, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
+			v.inline(views)
 			views = append(views, v)
 		}
 	}
@@ -166,6 +167,15 @@ func parseView(statement string) (View, error) {
 		return v, fmt.Errorf("view %q needs a line `-- name: what it answers`, an example and CREATE OR REPLACE VIEW", name)
 	}
 	return v, nil
+}
+
+// inline writes views that were read before into this one, where it says inline(name). ClickHouse analyses a
+// parameterised view twice, and one inside another four times: a rule's query is planned in half the time without.
+func (v *View) inline(before []View) {
+	for _, b := range before {
+		body := strings.TrimPrefix(b.create, "CREATE OR REPLACE VIEW "+b.Name+" AS")
+		v.create = strings.ReplaceAll(v.create, "inline("+b.Name+")", "("+body+"\n)")
+	}
 }
 
 func (w *Warehouse) replaceViews(ctx context.Context) error {

@@ -1,6 +1,6 @@
 SELECT c.account_id, c.contract_id, c.account_name, c.segment, c.owner, c.team, c.deal_id, c.closed_at, c.ends_at, c.currency, c.arr,
        c.hardness, c.band, c.coverage, d.components, d.component_values, d.component_points, d.component_evidence, c.missing, c.model_version
-FROM contracts_at(at = {at:DateTime64(3, 'UTC')}) AS c
+FROM contract_signals(at = {at:DateTime64(3, 'UTC')}) AS c
 INNER JOIN
 (
     SELECT account_id, contract_id, deal_id, components, component_values, component_points, component_evidence

@@ -1,29 +1,100 @@
--- contract_signals(at): what rules read, one row a contract, as known at an instant: hardness, money, attempts.
--- Attempts are links of this contract; counts ending in _30d, _90d, _180d are of the days before the instant.
+-- contract_signals(at): what rules read, one row a contract, as known at an instant: its base, hardness, money, attempts.
+-- The base is the latest won new or renewal deal closed by then; an expansion or downgrade only where there is no other.
+-- Attempts are links of the contract; counts ending in _30d, _90d, _180d are of the days before the instant. Money in
+-- arr_reporting is in reporting_currency; without a rate for the currency it is null, for amounts of different currencies
+-- are never added.
 -- Example:
 --   SELECT account_id, contract_id, band, attempts_90d, arr_at_risk FROM contract_signals(at = '2026-01-01 00:00:00')
 --   WHERE band = 'hard' AND attempts_90d > 0 ORDER BY arr_at_risk DESC LIMIT 10;
 CREATE OR REPLACE VIEW contract_signals AS
+WITH
+    (
+        SELECT tuple(groupArray(currency), groupArray(rate))
+        FROM (SELECT currency, argMax(rate, tuple(valid_from, imported_at)) AS rate FROM fx WHERE valid_from <= {at:DateTime64(3, 'UTC')} GROUP BY currency)
+    ) AS rates,
+    (SELECT argMax(value, changed_at) FROM settings WHERE name = 'reporting_currency') AS reporting
 SELECT
     c.account_id AS account_id, c.account_name AS account_name, c.segment AS segment, c.contract_id AS contract_id,
-    c.deal_id AS deal_id, c.deal_type AS deal_type, c.closed_at AS closed_at, c.ends_at AS ends_at, c.grace_ends_at AS grace_ends_at,
-    c.in_force AS in_force, c.lost_at AS lost_at,
+    c.deal_id AS deal_id, c.deal_type AS deal_type, c.closed_at AS closed_at, c.ends_at AS ends_at,
+    c.ends_at + INTERVAL 90 DAY AS grace_ends_at,
+    c.lost <= c.base AND c.ends_at + INTERVAL 90 DAY > {at:DateTime64(3, 'UTC')} AS in_force,
+    if(c.lost > c.base, c.lost.1, NULL) AS lost_at,
     dateDiff('millisecond', c.closed_at, {at:DateTime64(3, 'UTC')}) / 86400000 AS days_since_close,
     dateDiff('millisecond', {at:DateTime64(3, 'UTC')}, c.ends_at) / 86400000 AS days_to_end,
-    c.account_executive AS account_executive, c.account_manager AS account_manager, c.team AS team, c.owner AS owner,
+    -- imported owners supersede what the deal said
+    if(o.account_id != '', o.account_executive, c.account_executive) AS account_executive,
+    if(o.account_id != '', o.account_manager, c.account_manager) AS account_manager,
+    if(o.team != '', o.team, c.team) AS team,
+    coalesce(nullIf(account_manager, ''), nullIf(account_executive, ''), team) AS owner,
     c.currency AS currency, c.signed_price AS signed_price, c.list_price AS list_price, c.anticipated_price AS anticipated_price,
-    c.price_premium AS price_premium, c.arr AS arr,
-    -- amounts of different currencies are never added: without a rate there is no value in the reporting currency
-    if(r.currency != '', CAST(toDecimal128(c.arr, 8) * r.rate AS Nullable(Decimal(18, 4))), NULL) AS arr_reporting,
-    r.reporting_currency AS reporting_currency,
-    if(c.in_force, arr_reporting, NULL) AS arr_at_risk,
-    c.hardness AS hardness, c.band AS band, c.coverage AS coverage,
-    c.missing AS missing, c.discount_depth AS discount_depth, c.model_version AS model_version,
-    c.known_at AS known_at, c.source_url AS source_url,
+    if(c.anticipated_price > 0, toFloat64(c.signed_price - c.anticipated_price) / toFloat64(c.anticipated_price), NULL) AS price_premium,
+    -- ARR: the annual value, else the price spread over the term, else unknown
+    multiIf(c.annual_value IS NOT NULL, c.annual_value,
+            c.term_months > 0, CAST(c.signed_price * 12 / c.term_months AS Nullable(Decimal(18, 4))), NULL) AS arr,
+    if(c.currency = reporting, toDecimal64(1, 8), rates.2[indexOf(rates.1, c.currency)]) AS rate,
+    if(rate > 0, CAST(toDecimal128(arr, 8) * rate AS Nullable(Decimal(18, 4))), NULL) AS arr_reporting,
+    reporting AS reporting_currency,
+    if(in_force, arr_reporting, NULL) AS arr_at_risk,
+    c.hardness AS hardness, c.band AS band, c.coverage AS coverage, c.missing AS missing, c.discount_depth AS discount_depth,
+    c.model_version AS model_version, c.known_at AS known_at, c.source_url AS source_url,
     a.attempts_30d AS attempts_30d, a.attempts_90d AS attempts_90d, a.attempts_180d AS attempts_180d, a.attempts_total AS attempts_total,
     a.strong_attempts_90d AS strong_attempts_90d,
     a.first_attempt_lag_days AS first_attempt_lag_days, a.last_attempt_at AS last_attempt_at, a.classes_90d AS classes_90d
-FROM contracts_at(at = {at:DateTime64(3, 'UTC')}) AS c
+FROM
+(
+    -- One pass over the deals. A deal counts for its own contract, a lost renewal also for the contract that it was to
+    -- continue. A tuple keeps a null that argMax would skip.
+    SELECT
+        d.account_id AS account_id, contract AS contract_id,
+        argMaxIf(d.deal_id, d.place, d.won) AS deal_id,
+        argMaxIf(d.deal_type, d.place, d.won) AS deal_type,
+        argMaxIf(d.closed_at, d.place, d.won) AS closed_at,
+        argMaxIf(d.ends_at, d.place, d.won) AS ends_at,
+        argMaxIf(d.account_name, d.place, d.won) AS account_name,
+        argMaxIf(d.segment, d.place, d.won) AS segment,
+        argMaxIf(d.account_executive, d.place, d.won) AS account_executive,
+        argMaxIf(d.account_manager, d.place, d.won) AS account_manager,
+        argMaxIf(d.team, d.place, d.won) AS team,
+        argMaxIf(d.currency, d.place, d.won) AS currency,
+        argMaxIf(d.term_months, d.place, d.won) AS term_months,
+        argMaxIf(d.band, d.place, d.won) AS band,
+        argMaxIf(d.coverage, d.place, d.won) AS coverage,
+        argMaxIf(d.missing, d.place, d.won) AS missing,
+        argMaxIf(d.model_version, d.place, d.won) AS model_version,
+        argMaxIf(d.source_url, d.place, d.won) AS source_url,
+        argMaxIf(tuple(d.signed_price), d.place, d.won).1 AS signed_price,
+        argMaxIf(tuple(d.list_price), d.place, d.won).1 AS list_price,
+        argMaxIf(tuple(d.anticipated_price), d.place, d.won).1 AS anticipated_price,
+        argMaxIf(tuple(d.annual_value), d.place, d.won).1 AS annual_value,
+        argMaxIf(tuple(d.hardness), d.place, d.won).1 AS hardness,
+        argMaxIf(tuple(d.discount_depth), d.place, d.won).1 AS discount_depth,
+        argMaxIf(d.known_from, d.place, d.won) AS known_at,
+        argMaxIf(tuple(d.closed_at, d.deal_id), d.place, d.won) AS base,
+        maxIf(tuple(d.closed_at, d.deal_id), NOT d.won AND d.deal_type = 'renewal') AS lost
+    FROM
+    (
+        SELECT
+            account_id, contract_id, renewal_of, outcome, known_from, deal_id, deal_type, closed_at, ends_at,
+            account_name, segment, account_executive, account_manager, team, currency, term_months, band, coverage,
+            missing, model_version, source_url, signed_price, list_price, anticipated_price, annual_value, hardness,
+            discount_depth,
+            outcome = 'won' AS won,
+            tuple(deal_type IN ('new', 'renewal'), closed_at, deal_id) AS place
+        FROM deal_versions FINAL
+        WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')} AND closed_at <= {at:DateTime64(3, 'UTC')}
+    ) AS d
+    ARRAY JOIN if(NOT d.won AND d.renewal_of != '', arrayDistinct([d.contract_id, d.renewal_of]), [d.contract_id]) AS contract
+    GROUP BY d.account_id, contract
+    HAVING countIf(d.won) > 0
+) AS c
+LEFT JOIN
+(
+    SELECT account_id, argMax(account_executive, known_at) AS account_executive, argMax(account_manager, known_at) AS account_manager,
+           argMax(team, known_at) AS team
+    FROM owners
+    WHERE known_at <= {at:DateTime64(3, 'UTC')}
+    GROUP BY account_id
+) AS o ON o.account_id = c.account_id
 LEFT JOIN
 (
     SELECT account_id, contract_id,
@@ -35,7 +106,7 @@ LEFT JOIN
            toNullable(min(lag_days)) AS first_attempt_lag_days,
            toNullable(max(attempt_at)) AS last_attempt_at,
            arraySort(groupUniqArrayArrayIf(classes, attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY)) AS classes_90d
-    FROM links_at(at = {at:DateTime64(3, 'UTC')})
+    FROM link_versions FINAL
+    WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')} AND attempt_at <= {at:DateTime64(3, 'UTC')}
     GROUP BY account_id, contract_id
-) AS a ON a.account_id = c.account_id AND a.contract_id = c.contract_id
-LEFT JOIN rates_at(at = {at:DateTime64(3, 'UTC')}) AS r ON r.currency = c.currency;
+) AS a ON a.account_id = c.account_id AND a.contract_id = c.contract_id;

@@ -24,7 +24,7 @@ FROM
            sumIf(s.arr_reporting, s.in_force) AS arr_reporting,
            countIf(s.in_force AND s.arr_reporting IS NULL) AS unpriced_contracts,
            any(s.reporting_currency) AS reporting_currency
-    FROM contract_signals(at = {at:DateTime64(3, 'UTC')}) AS s
+    FROM inline(contract_signals) AS s
     GROUP BY s.account_id
 ) AS c
 LEFT JOIN
@@ -37,6 +37,6 @@ LEFT JOIN
            uniqExactIf(ticket_id, has(strengths, 'strong') AND attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS strong_attempts_90d,
            toNullable(max(attempt_at)) AS last_attempt_at,
            arraySort(groupUniqArrayArrayIf(classes, attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY)) AS classes_90d
-    FROM links_at(at = {at:DateTime64(3, 'UTC')})
+    FROM inline(links_at)
     GROUP BY account_id
 ) AS a ON a.account_id = c.account_id;
