@@ -1,279 +1,321 @@
 package churn
 
 import (
-	"cmp"
-	"fmt"
 	"math"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
-// gauge is what one component measures: nothing known, or a value with what a person should read about it.
-type gauge struct {
-	known    bool
-	proxy    bool
-	value    float64
-	evidence func() string // only asked where the component contributes: most deals need few sentences
-}
-
-// Score says how hard a closed deal was negotiated, 0 to 100. It depends on the deal and the model alone.
+// Score says how hard a deal was negotiated, and why. It is a pure function of deal and model, whatever the order of the
+// deal's lists. Lost deals are scored like won ones.
 //
-// The score is the sum of the contributions, held between 0 and 100. A missing input contributes nothing and lowers the
-// coverage; below the model's minimum coverage the band is unknown, never soft. What research says of each direction, and
-// what it does not, stands in docs/hardness.md.
+// A score starts from 0; the sum of the contributions' points is the score before it is held between 0 and 100. Points have
+// one decimal and are summed exactly. Contributions leaves out what was known and added nothing. What is not known adds
+// nothing either, so a score says "at least this hard"; hence Coverage, and BandUnknown below the model's minimum, where the
+// score means nothing. A proxy counts for part of its weight in Coverage. Missing names the fields that would add to it.
+//
+// Directions, and where each is from. No effect size is known; weights are ours until calibrated on the user's outcomes:
+//
+//   - price_premium and concession_asymmetry, up: the client looks for ways to get back what it gave up (the article that
+//     started the project); the driver of anger is low conceded value (Collabra 9/1/88929).
+//   - rounds, duration, ultimatums, deadline_pressure, escalation, tone, unresolved_requests, up: negotiating lowered the
+//     effort that people made afterwards, through perceived relational conflict (Hart and Schweitzer 2020, mostly about
+//     wages). Rounds and duration say little of conflict, hence little weight.
+//   - give_and_take and common_ground, down: what protects, says the same article; small talk and trust before contracting
+//     improve what follows (Mislin 2011).
+//   - a discount has the opposite sign, the vendor gave: DiscountDepth is an axis of its own and adds no points.
+//
+// No study of churn by clients was found: that hardness predicts it is a hypothesis.
 func (m *HardnessModel) Score(d *DealClosed) Hardness {
-	h := Hardness{ModelVersion: m.version, DiscountDepth: discountDepth(d)}
-	measures := m.measure(d)
-	covered, sum := 0.0, 0.0
-	for i := range measures {
-		w, f := m.weights[i], &measures[i]
-		if !f.known {
-			h.Missing = appendInputs(h.Missing, i, d)
-			continue
-		}
-		share := 1.0
-		if f.proxy {
-			share = m.proxyCoverage
-			h.Missing = appendInputs(h.Missing, i, d)
-		}
-		covered += share * math.Abs(w.Weight)
-		points := round1(w.Weight * strength(f.value, w))
-		if points == 0 {
-			continue
-		}
-		sum += points
-		h.Contributions = append(h.Contributions, Contribution{
-			Component: componentNames[i], Value: f.value, Points: points, Evidence: f.evidence(), Proxy: f.proxy,
-		})
+	s := scorings.Get().(*scoring)
+	*s = scoring{m: m, d: d, n: d.Negotiation, text: s.text[:0]}
+	if s.n == nil {
+		s.n = &nothingRecorded
 	}
-	slices.SortStableFunc(h.Contributions, func(a, b Contribution) int {
-		return cmp.Or(cmp.Compare(math.Abs(b.Points), math.Abs(a.Points)), cmp.Compare(a.Component, b.Component))
-	})
-	h.Coverage = math.Round(covered/m.total*1000) / 1000
-	h.Score = round1(min(max(sum, 0), 100))
-	h.Band = m.band(h.Score, h.Coverage)
+	s.price()
+	s.concessions()
+	s.counted(compRounds, s.n.Rounds, "negotiation.rounds", "round", "rounds", " of documents went back and forth.")
+	s.duration()
+	s.counted(compUltimatums, s.n.Ultimatums, "negotiation.ultimatums", "ultimatum", "ultimatums", " such as final offers or expiring prices.")
+	s.deadline()
+	s.counted(compEscalation, s.n.Escalations, "negotiation.escalations", "escalation", "escalations", " drew in executives or overrode approvals.")
+	s.tone()
+	s.named(compUnresolved, s.n.UnresolvedRequests, "negotiation.unresolved_requests", "The client asked for and was refused ")
+	s.giveAndTake()
+	s.named(compCommonGround, s.n.CommonGround, "negotiation.common_ground", "Both sides have in common ")
+	h := s.result()
+	*s = scoring{text: s.text} // the deal must not be kept
+	scorings.Put(s)
 	return h
 }
 
-func (m *HardnessModel) band(score, coverage float64) Band {
-	switch {
-	case coverage < m.minimumCoverage:
-		return BandUnknown
-	case score >= m.hard:
-		return BandHard
-	case score >= m.firm:
-		return BandFirm
-	}
-	return BandSoft
+var nothingRecorded Negotiation
+
+// scorings are kept for their buffers only.
+var scorings = sync.Pool{New: func() any { return &scoring{text: make([]byte, 0, 1024)} }}
+
+// scoring is one score in the making. Evidence is written to one buffer and cut at the end: one allocation for all.
+type scoring struct {
+	m       *HardnessModel
+	d       *DealClosed
+	n       *Negotiation
+	covered float64 // weight
+	tenths  int     // points so far
+	parts   [len(componentNames)]part
+	count   int
+	missing [len(componentNames) + 4]string
+	absent  int
+	text    []byte
 }
 
-// strength is how much of a component's weight a measure calls for, 0..1.
-func strength(value float64, w weighting) float64 {
-	return min(max((value-w.Bites)/(w.Full-w.Bites), 0), 1)
+type part struct {
+	component  int
+	value      float64
+	tenths     int // points, signed
+	start, end int // of its evidence in text
+	proxy      bool
 }
 
-func round1(x float64) float64 { return math.Round(x*10) / 10 }
+// footing is how well an input is known.
+type footing int
 
-// measure reads every component from the deal.
-func (m *HardnessModel) measure(d *DealClosed) [len(componentNames)]gauge {
-	var all [len(componentNames)]gauge
-	all[compPremium] = premium(d)
-	n := d.Negotiation
-	if n == nil {
-		return all
+const (
+	measured footing = iota
+	proxied          // by a substitute: covers part of the weight
+	derived          // from facts that every deal has: covers nothing, or a deal without facts would look known
+)
+
+// add books a component, the evidence for which was written from start on.
+func (s *scoring) add(component int, value float64, how footing, start int) {
+	w := &s.m.weights[component]
+	points := w.weight * w.share(value)
+	switch how {
+	case measured:
+		s.covered += math.Abs(w.weight)
+	case proxied:
+		s.covered += math.Abs(w.weight) * s.m.proxyCoverage
+	case derived:
+		points *= s.m.quarterEnd.share
 	}
-	all[compAsymmetry] = asymmetry(n, d.Currency)
-	all[compRounds] = counted(n.Rounds, "%d rounds of documents were exchanged")
-	all[compDuration] = m.duration(d)
-	all[compUltimatums] = counted(n.Ultimatums, "%d final offers or expiring prices")
-	if n.DeadlinePressure != nil {
-		all[compDeadline] = flag(*n.DeadlinePressure, "the close was forced by a deadline")
+	tenths := int(math.Round(points * 10))
+	s.tenths += tenths
+	if tenths == 0 {
+		s.text = s.text[:start]
+		return
 	}
-	all[compEscalation] = counted(n.Escalations, "%d times executives were drawn in or approvals overridden")
-	all[compTone] = m.tone(n)
-	if n.UnresolvedRequests != nil {
-		asked := *n.UnresolvedRequests
-		all[compUnresolved] = gauge{known: true, value: float64(len(asked)), evidence: func() string {
-			return fmt.Sprintf("asked for and refused: %s", listing(asked))
-		}}
-	}
-	if n.ClientConcessions != nil && n.VendorConcessions != nil {
-		ours, theirs := terms(*n.VendorConcessions), terms(*n.ClientConcessions)
-		all[compGiveAndTake] = flag(ours >= 2 && theirs >= 2, fmt.Sprintf("both sides conceded on two terms or more (client %d, vendor %d)", theirs, ours))
-	}
-	if n.CommonGround != nil {
-		shared := *n.CommonGround
-		all[compCommonGround] = gauge{known: true, value: float64(len(shared)), evidence: func() string {
-			return fmt.Sprintf("in common: %s", listing(shared))
-		}}
-	}
-	return all
+	s.parts[s.count] = part{component, value, tenths, start, len(s.text), how != measured}
+	s.count++
 }
 
-// premium is what the client paid above what it expected to pay; without that, against the list price, as a proxy. A price
-// below counts as none: a deep discount is an axis of its own.
-func premium(d *DealClosed) gauge {
-	against, name, proxy := d.Anticipated, "the client expected", false
-	if !against.Known || against.Amount.IsZero() {
-		against, name, proxy = d.ListPrice, "the list price (a proxy for what the client expected)", true
-	}
-	if !d.SignedPrice.Known || !against.Known || against.Amount.IsZero() {
-		return gauge{}
-	}
-	value := max((d.SignedPrice.Float()-against.Float())/against.Float(), 0)
-	return gauge{known: true, proxy: proxy, value: value, evidence: func() string {
-		return fmt.Sprintf("signed at %s %s, %.1f%% above %s of %s", d.SignedPrice, d.Currency, 100*value, name, against)
-	}}
+func (s *scoring) lacks(field string) {
+	s.missing[s.absent] = field
+	s.absent++
 }
 
-// asymmetry is (client's conceded value - vendor's) / total, -1..1; by counts where a value is missing, as a proxy.
-func asymmetry(n *Negotiation, currency string) gauge {
-	if n.ClientConcessions == nil || n.VendorConcessions == nil {
-		return gauge{}
+// price reads what the client paid above what it expected; without that, above the list price, as a proxy. A price below
+// counts as none: there the vendor gave.
+func (s *scoring) price() {
+	d := s.d
+	if !d.SignedPrice.Known {
+		s.lacks("signed_price")
 	}
-	client, clientPriced := worth(*n.ClientConcessions)
-	vendor, vendorPriced := worth(*n.VendorConcessions)
-	priced := clientPriced && vendorPriced && client+vendor > 0
-	if !priced {
-		client, vendor = float64(len(*n.ClientConcessions)), float64(len(*n.VendorConcessions))
-	}
-	if client+vendor == 0 {
-		return gauge{known: true, evidence: func() string { return "" }}
-	}
-	return gauge{known: true, proxy: !priced, value: (client - vendor) / (client + vendor), evidence: func() string {
-		if priced {
-			return fmt.Sprintf("the client gave up %.0f %s, the vendor %.0f", client, currency, vendor)
-		}
-		return fmt.Sprintf("the client gave up %.0f terms, the vendor %.0f (not all are priced)", client, vendor)
-	}}
-}
-
-// worth adds up the values of concessions, and tells whether each had one.
-func worth(all []Concession) (sum float64, priced bool) {
-	priced = true
-	for _, c := range all {
-		priced = priced && c.Value.Known
-		sum += c.Value.Float()
-	}
-	return sum, priced
-}
-
-func terms(all []Concession) int {
-	seen := map[string]bool{}
-	for _, c := range all {
-		seen[c.Term] = true
-	}
-	return len(seen)
-}
-
-// duration is the days in negotiation as a multiple of what is usual for the segment.
-func (m *HardnessModel) duration(d *DealClosed) gauge {
-	opened := d.Negotiation.OpenedAt
-	if opened.IsZero() || opened.After(d.ClosedAt) {
-		return gauge{}
-	}
-	usual, given := m.usualDays[d.Segment]
-	if !given {
-		usual = m.usualDays[""]
-	}
-	days := d.ClosedAt.Sub(opened).Hours() / 24
-	return gauge{known: true, value: days / usual, evidence: func() string {
-		return fmt.Sprintf("%.0f days in negotiation, usual are %.0f", days, usual)
-	}}
-}
-
-// tone is 0 for courteous to 1 for hostile: the source's own measure, else the share of discourteous messages.
-func (m *HardnessModel) tone(n *Negotiation) gauge {
-	if n.Tone != nil {
-		tone := *n.Tone
-		return gauge{known: true, value: max(-tone, 0), evidence: func() string {
-			return fmt.Sprintf("the source measured a tone of %.2f (-1 hostile to 1 warm)", tone)
-		}}
-	}
-	if len(n.Messages) == 0 {
-		return gauge{}
-	}
-	discourteous := 0
-	for _, message := range n.Messages {
-		text := strings.ToLower(message.Text)
-		if slices.ContainsFunc(m.discourteous, func(phrase string) bool { return strings.Contains(text, phrase) }) {
-			discourteous++
+	against, words, how := d.Anticipated.Units(), " that it expected.", measured
+	if !d.Anticipated.Known || against <= 0 {
+		s.lacks("anticipated_price")
+		against, words, how = d.ListPrice.Units(), " of the price list; what it expected is not known.", proxied
+		if !d.ListPrice.Known || against <= 0 {
+			s.lacks("list_price")
+			return
 		}
 	}
-	return gauge{known: true, proxy: true, value: float64(discourteous) / float64(len(n.Messages)), evidence: func() string {
-		return fmt.Sprintf("%d of %d messages were discourteous, by a list of phrases", discourteous, len(n.Messages))
-	}}
-}
-
-func counted(n *int, format string) gauge {
-	if n == nil {
-		return gauge{}
+	if !d.SignedPrice.Known {
+		return
 	}
-	return gauge{known: true, value: float64(*n), evidence: func() string { return fmt.Sprintf(format, *n) }}
+	start, signed := len(s.text), d.SignedPrice.Units()
+	value := max(float64(signed-against)/float64(against), 0)
+	s.say("The client signed at ").amount(float64(signed)/unitsPerOne).say(", ").decimal(100*value, 1).say("% above the ").
+		amount(float64(against) / unitsPerOne).say(words)
+	s.add(compPremium, value, how, start)
 }
 
-func flag(set bool, evidence string) gauge {
-	value := 0.0
-	if set {
-		value = 1
-	}
-	return gauge{known: true, value: value, evidence: func() string { return evidence }}
-}
-
-// discountDepth is 1 - signed / list: there the vendor gave, so it is not part of the score.
+// discountDepth is 1 - signed / list, below zero where more than the list price was paid.
 func discountDepth(d *DealClosed) *float64 {
-	if !d.SignedPrice.Known || !d.ListPrice.Known || d.ListPrice.Amount.IsZero() {
+	list := d.ListPrice.Units()
+	if !d.SignedPrice.Known || !d.ListPrice.Known || list <= 0 {
 		return nil
 	}
-	depth := 1 - d.SignedPrice.Float()/d.ListPrice.Float()
+	depth := float64(list-d.SignedPrice.Units()) / float64(list)
 	return &depth
 }
 
-// inputs are the JSON fields that each component reads.
-var inputs = [len(componentNames)][]string{
-	compPremium:      {"anticipated_price"},
-	compAsymmetry:    {"negotiation.client_concessions", "negotiation.vendor_concessions"},
-	compRounds:       {"negotiation.rounds"},
-	compDuration:     {"negotiation.opened_at"},
-	compUltimatums:   {"negotiation.ultimatums"},
-	compDeadline:     {"negotiation.deadline_pressure"},
-	compEscalation:   {"negotiation.escalations"},
-	compTone:         {"negotiation.tone"},
-	compUnresolved:   {"negotiation.unresolved_requests"},
-	compCommonGround: {"negotiation.common_ground"},
+// concessions compares what both sides gave up: -1 where only the vendor did, 1 where only the client did. By counts, as a
+// proxy, where not every concession has a value.
+func (s *scoring) concessions() {
+	if s.n.ClientConcessions == nil {
+		s.lacks("negotiation.client_concessions")
+	}
+	if s.n.VendorConcessions == nil {
+		s.lacks("negotiation.vendor_concessions")
+	}
+	if s.n.ClientConcessions == nil || s.n.VendorConcessions == nil {
+		return
+	}
+	client, clientPriced := worth(*s.n.ClientConcessions)
+	vendor, vendorPriced := worth(*s.n.VendorConcessions)
+	how, start := measured, len(s.text)
+	if clientPriced && vendorPriced && client+vendor > 0 {
+		s.say("The client gave up ").amount(client).say(" and the vendor ").amount(vendor).say(".")
+	} else {
+		if !clientPriced {
+			s.lacks("negotiation.client_concessions.value")
+		}
+		if !vendorPriced {
+			s.lacks("negotiation.vendor_concessions.value")
+		}
+		c, v := len(*s.n.ClientConcessions), len(*s.n.VendorConcessions)
+		if c+v > 0 {
+			how = proxied
+		}
+		client, vendor = float64(c), float64(v)
+		s.say("The client gave up ").number(c, "thing", "things").say(" and the vendor ").number(v, "", "").say(", counted because not all have a value.")
+	}
+	value := 0.0 // neither gave anything up
+	if client+vendor > 0 {
+		value = (client - vendor) / (client + vendor)
+	}
+	s.add(compAsymmetry, value, how, start)
 }
 
-// appendInputs names what a component lacks; of two lists only the one that was not given.
-func appendInputs(missing []string, component int, d *DealClosed) []string {
-	if n := d.Negotiation; component == compAsymmetry && n != nil {
-		switch {
-		case n.ClientConcessions != nil && n.VendorConcessions != nil:
-			return missing // given, but not all of them priced
-		case n.ClientConcessions != nil:
-			return append(missing, inputs[component][1])
-		case n.VendorConcessions != nil:
-			return append(missing, inputs[component][0])
+const unitsPerOne = 10_000 // ten to the MoneyScale
+
+// worth adds up the values of concessions, and tells whether each had one. Whole and fraction are summed apart: exact
+// whatever the order, and without overflow.
+func worth(all []Concession) (sum float64, priced bool) {
+	var whole, fraction int64
+	priced = true
+	for i := range all {
+		if !all[i].Value.Known {
+			priced = false
+			continue
+		}
+		units := max(all[i].Value.Units(), 0)
+		whole += units / unitsPerOne
+		fraction += units % unitsPerOne
+	}
+	return float64(whole+fraction/unitsPerOne) + float64(fraction%unitsPerOne)/unitsPerOne, priced
+}
+
+// giveAndTake is whether both sides conceded on two terms or more.
+func (s *scoring) giveAndTake() {
+	if s.n.ClientConcessions == nil || s.n.VendorConcessions == nil {
+		return // concessions said so
+	}
+	start, value := len(s.text), 0.0
+	if twoTerms(*s.n.ClientConcessions) && twoTerms(*s.n.VendorConcessions) {
+		value = 1
+		s.say("Both sides gave up something on two terms or more.")
+	}
+	s.add(compGiveAndTake, value, measured, start)
+}
+
+// twoTerms reports whether concessions are on more than one term. One without a name is a term of its own.
+func twoTerms(all []Concession) bool {
+	for i := 1; i < len(all); i++ {
+		first, term := strings.TrimSpace(all[0].Term), strings.TrimSpace(all[i].Term)
+		if term == "" || first == "" || !strings.EqualFold(term, first) {
+			return true
 		}
 	}
-	return append(missing, inputs[component]...)
+	return false
 }
 
-func listing(items []string) string {
-	const most = 5
-	if len(items) > most {
-		return strings.Join(items[:most], ", ") + fmt.Sprintf(" and %d more", len(items)-most)
+// duration is the days in negotiation as a multiple of what is usual for the segment.
+func (s *scoring) duration() {
+	opened, closed := s.n.OpenedAt, s.d.ClosedAt
+	if opened.IsZero() || closed.IsZero() || opened.After(closed) {
+		s.lacks("negotiation.opened_at")
+		return
 	}
-	return strings.Join(items, ", ")
+	start, days, usual := len(s.text), closed.Sub(opened).Hours()/24, s.m.usual(s.d.Segment)
+	s.say("It took ").decimal(days, 0).say(" days to negotiate, where ").decimal(usual, 0).say(" are usual.")
+	s.add(compDuration, days/usual, measured, start)
 }
 
-// QuarterEndDays is how close to the end of a calendar quarter a close counts as one under its pressure, for mappings that
-// have to derive deadline_pressure from a date.
-const QuarterEndDays = 5
+func (m *HardnessModel) usual(segment string) float64 {
+	if days, known := m.usualDays[segment]; known {
+		return days
+	}
+	if len(segment) <= maxClip {
+		if days, known := m.usualDays[segmentKey(segment)]; known {
+			return days
+		}
+	}
+	return m.usualDays[""]
+}
 
-// NearQuarterEnd reports whether t falls in the last days of a calendar quarter (UTC).
-func NearQuarterEnd(t time.Time) bool {
-	t = t.UTC()
-	firstOfNext := time.Date(t.Year(), (t.Month()-1)/3*3+4, 1, 0, 0, 0, 0, time.UTC)
-	return firstOfNext.Sub(t) <= QuarterEndDays*24*time.Hour
+func (s *scoring) counted(component int, n *int, field, one, many, rest string) {
+	if n == nil {
+		s.lacks(field)
+		return
+	}
+	start, count := len(s.text), max(*n, 0)
+	verb := "There were "
+	if count == 1 {
+		verb = "There was "
+	}
+	if component != compUltimatums {
+		verb = ""
+	}
+	s.say(verb).number(count, one, many).say(rest)
+	s.add(component, float64(count), measured, start)
+}
+
+// deadline is whether a deadline was used as pressure. Where nobody said, a close at the end of a quarter is a weak hint.
+func (s *scoring) deadline() {
+	start := len(s.text)
+	if used := s.n.DeadlinePressure; used != nil {
+		value := 0.0
+		if *used {
+			value = 1
+			s.say("A deadline was used as pressure.")
+		}
+		s.add(compDeadline, value, measured, start)
+		return
+	}
+	s.lacks("negotiation.deadline_pressure")
+	if left := daysLeftInQuarter(s.d.ClosedAt); !s.d.ClosedAt.IsZero() && left < s.m.quarterEnd.days {
+		s.say("It closed with ").number(left, "day", "days").say(" of the quarter left; whether a deadline was used as pressure is not known.")
+		s.add(compDeadline, 1, derived, start)
+	}
+}
+
+// daysLeftInQuarter counts the days of the calendar quarter (UTC) after the day of t.
+func daysLeftInQuarter(t time.Time) int {
+	year, month, day := t.UTC().Date()
+	next := time.Date(year, (month-1)/3*3+4, 1, 0, 0, 0, 0, time.UTC)
+	return int(next.Sub(time.Date(year, month, day, 0, 0, 0, 0, time.UTC)).Hours()/24) - 1
+}
+
+// tone is 0 for courteous to 1 for hostile: the source's own measure, else the share of discourteous messages, as a proxy.
+func (s *scoring) tone() {
+	start := len(s.text)
+	if tone := s.n.Tone; tone != nil && !math.IsNaN(*tone) {
+		s.say("The source measured a tone of ").decimal(*tone, 2).say(", where -1 is hostile and 1 is warm.")
+		s.add(compTone, min(max(-*tone, 0), 1), measured, start)
+		return
+	}
+	s.lacks("negotiation.tone")
+	if len(s.n.Messages) == 0 {
+		s.lacks("negotiation.messages")
+		return
+	}
+	rude := 0
+	for i := range s.n.Messages {
+		if s.m.isDiscourteous(s.n.Messages[i].Text) {
+			rude++
+		}
+	}
+	s.number(rude, "", "").say(" of ").number(len(s.n.Messages), "message", "messages").say(" held discourteous words, by the model's word list.")
+	s.add(compTone, float64(rude)/float64(len(s.n.Messages)), proxied, start)
 }

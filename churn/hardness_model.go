@@ -1,37 +1,70 @@
 package churn
 
 import (
-	"bytes"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
 )
 
-// HardnessModel turns the facts of a negotiation into a score. It is read-only after loading, so it may be shared.
+//go:embed models/hardness.v1.json
+var builtinHardness []byte
+
+var defaultHardness = sync.OnceValue(func() *HardnessModel {
+	m, err := LoadHardnessModel(builtinHardness)
+	if err != nil {
+		panic("churn: embedded models/hardness.v1.json: " + err.Error())
+	}
+	return m
+})
+
+// DefaultHardnessModel returns the embedded model, churn/models/hardness.v1.json, parsed once.
+func DefaultHardnessModel() *HardnessModel { return defaultHardness() }
+
+// HardnessModel scores how hard a deal was negotiated. It is read-only after loading, so it may be shared.
+//
+// The model file holds, all required unless said otherwise:
+//
+//	version           names the model in every score
+//	notes             free text
+//	minimum_coverage  0..1: a deal with less is of band unknown
+//	proxy_coverage    0..1: the share of a component's weight that a substitute measure counts for in coverage
+//	bands             points from which a deal is firm, and hard; below firm it is soft
+//	usual_days        days that a negotiation takes, by segment; under "" for all others
+//	quarter_end       a close in so many last days of a quarter (UTC) hints at deadline pressure with that share of its
+//	                  points, where the source says nothing of deadlines; days 0 to ignore
+//	discourteous      words and phrases of a-z
+//	components        for each its weight in points (negative for what protects), and the measure up to which it counts
+//	                  nothing (bites, 0 where left out) and from which it counts in full; linear between
 type HardnessModel struct {
 	version         string
 	minimumCoverage float64
 	proxyCoverage   float64
 	firm, hard      float64
 	usualDays       map[string]float64
-	discourteous    []string
-	weights         [len(componentNames)]weighting
-	total           float64 // of the weights that coverage counts
+	quarterEnd      struct {
+		days  int
+		share float64
+	}
+	discourteous map[string][]string // first word -> what follows it, "" for a word of its own
+	weights      [len(componentNames)]weighting
+	total        float64 // of the weights, without their signs
 }
 
-// weighting is how one component counts: nothing up to bites, all of weight from full on, in proportion between.
-type weighting struct {
-	Weight float64 `json:"weight"` // points; negative for what protects
-	Bites  float64 `json:"bites"`
-	Full   float64 `json:"full"`
+// weighting is how one component counts.
+type weighting struct{ weight, bites, full float64 }
+
+// share is how much of a component's weight a measure calls for, 0..1.
+func (w *weighting) share(value float64) float64 {
+	return min(max((value-w.bites)/(w.full-w.bites), 0), 1)
 }
 
-// Components of the score, in the order of domain knowledge: what raises it, then what protects.
+// Components of the score: what raises it, then what protects.
 const (
 	compPremium = iota
 	compAsymmetry
@@ -51,77 +84,168 @@ var componentNames = [...]string{
 	"unresolved_requests", "give_and_take", "common_ground",
 }
 
-//go:embed models/hardness.v1.json
-var builtinHardness []byte
-
-var defaultHardness = sync.OnceValue(func() *HardnessModel {
-	m, err := LoadHardnessModel(builtinHardness)
-	if err != nil {
-		panic(err) // the embedded file is tested
-	}
-	return m
-})
-
-// DefaultHardnessModel is the model that ships with this build.
-func DefaultHardnessModel() *HardnessModel { return defaultHardness() }
-
-// Version names the model, as scores carry it.
+// Version returns the version that the model file states.
 func (m *HardnessModel) Version() string { return m.version }
 
-// LoadHardnessModel reads a model file (JSON, as models/hardness.v1.json) and reports everything that is wrong with it.
+// LoadHardnessModel reads a model file. It is strict: unknown, absent or repeated keys, wrong types and values that make no
+// sense are errors, reported all at once.
 func LoadHardnessModel(text []byte) (*HardnessModel, error) {
-	var file struct {
-		Version         string               `json:"version"`
-		Notes           string               `json:"notes"`
-		MinimumCoverage float64              `json:"minimum_coverage"`
-		ProxyCoverage   float64              `json:"proxy_coverage"`
-		Bands           map[Band]float64     `json:"bands"`
-		UsualDays       map[string]float64   `json:"usual_days"`
-		Discourteous    []string             `json:"discourteous"`
-		Components      map[string]weighting `json:"components"`
+	s := newScanner(text) // finds what encoding/json lets pass: repeated keys and bytes that are not UTF-8
+	s.skip()
+	s.end()
+	if s.err != nil {
+		return nil, fmt.Errorf("reading hardness model: %w", s.err)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&file); err != nil {
-		return nil, fmt.Errorf("hardness model: %w", err)
+	var m HardnessModel
+	l := hardnessLoader{m: &m}
+	l.file(text)
+	if len(l.errs) > 0 {
+		return nil, fmt.Errorf("hardness model %q: %w", m.version, errors.Join(l.errs...))
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("hardness model: something follows the model")
+	return &m, nil
+}
+
+type hardnessLoader struct {
+	m    *HardnessModel
+	errs []error
+}
+
+func (l *hardnessLoader) check(ok bool, format string, args ...any) {
+	if !ok {
+		l.errs = append(l.errs, fmt.Errorf(format, args...))
 	}
-	m := &HardnessModel{
-		version: file.Version, minimumCoverage: file.MinimumCoverage, proxyCoverage: file.ProxyCoverage,
-		firm: file.Bands[BandFirm], hard: file.Bands[BandHard], usualDays: file.UsualDays,
+}
+
+// object reads an object with just these fields, those in optional excepted; where leads the names in errors.
+func (l *hardnessLoader) object(where string, raw json.RawMessage, fields map[string]any, optional ...string) {
+	var got map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &got); err != nil || got == nil {
+		l.check(false, "%s must be an object", strings.TrimSuffix(where, "."))
+		return
 	}
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("hardness model: "+format, args...))
+	for _, key := range slices.Sorted(maps.Keys(got)) {
+		into, known := fields[key]
+		if !known {
+			l.check(false, "%s%s is not known", where, key)
+			continue
 		}
+		err := json.Unmarshal(got[key], into)
+		l.check(err == nil && string(got[key]) != "null", "%s%s must be %s", where, key, jsonKind(into))
 	}
-	check(file.Version != "", "version is missing")
-	check(m.minimumCoverage > 0 && m.minimumCoverage <= 1, "minimum_coverage %v is not above 0 and at most 1", m.minimumCoverage)
-	check(m.proxyCoverage >= 0 && m.proxyCoverage <= 1, "proxy_coverage %v is not between 0 and 1", m.proxyCoverage)
-	check(len(file.Bands) == 2 && m.firm > 0 && m.hard > m.firm && m.hard <= 100, "bands must be 0 < firm < hard <= 100")
-	check(file.UsualDays[""] > 0, `usual_days needs a default under ""`)
-	for segment, days := range file.UsualDays {
-		check(days > 0, "usual_days of %q: %v is not above 0", segment, days)
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		_, given := got[key]
+		l.check(given || slices.Contains(optional, key), "%s%s is missing", where, key)
 	}
-	for _, phrase := range file.Discourteous {
-		check(strings.TrimSpace(phrase) != "", "discourteous holds an empty phrase")
-		m.discourteous = append(m.discourteous, strings.ToLower(phrase))
+}
+
+func jsonKind(into any) string {
+	switch into.(type) {
+	case *string:
+		return "a string"
+	case *int:
+		return "a whole number"
+	case *float64:
+		return "a number"
+	case *[]string:
+		return "a list of strings"
+	case *map[string]float64:
+		return "an object of numbers"
 	}
-	for name := range file.Components {
-		check(slices.Contains(componentNames[:], name), "unknown component %q", name)
+	return "an object"
+}
+
+func (l *hardnessLoader) file(raw []byte) {
+	m := l.m
+	var notes string
+	var bands, quarterEnd, components json.RawMessage
+	var usualDays map[string]float64
+	var discourteous []string
+	l.object("", raw, map[string]any{
+		"version": &m.version, "notes": &notes, "minimum_coverage": &m.minimumCoverage, "proxy_coverage": &m.proxyCoverage,
+		"bands": &bands, "usual_days": &usualDays, "quarter_end": &quarterEnd, "discourteous": &discourteous, "components": &components,
+	})
+	if bands != nil {
+		l.object("bands.", bands, map[string]any{"firm": &m.firm, "hard": &m.hard})
 	}
+	if quarterEnd != nil {
+		l.object("quarter_end.", quarterEnd, map[string]any{"days": &m.quarterEnd.days, "share": &m.quarterEnd.share})
+	}
+	l.check(m.version != "", "version must not be empty")
+	l.check(m.minimumCoverage > 0 && m.minimumCoverage <= 1, "minimum_coverage is %v, want more than 0 and at most 1", m.minimumCoverage)
+	l.check(m.proxyCoverage >= 0 && m.proxyCoverage <= 1, "proxy_coverage is %v, want 0 to 1", m.proxyCoverage)
+	l.check(0 < m.firm && m.firm < m.hard && m.hard <= 100, "bands are firm from %v and hard from %v, want 0 < firm < hard <= 100", m.firm, m.hard)
+	l.check(m.quarterEnd.days >= 0 && m.quarterEnd.days <= 31, "quarter_end.days is %d, want 0 to 31", m.quarterEnd.days)
+	l.check(m.quarterEnd.share >= 0 && m.quarterEnd.share <= 1, "quarter_end.share is %v, want 0 to 1", m.quarterEnd.share)
+	l.usual(usualDays)
+	l.phrases(discourteous)
+	if components != nil {
+		l.components(components)
+	}
+}
+
+func (l *hardnessLoader) usual(byName map[string]float64) {
+	const longest = 3650
+	l.m.usualDays = make(map[string]float64, len(byName))
+	l.check(byName[""] > 0, `usual_days needs a default under ""`)
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		l.check(byName[name] > 0 && byName[name] <= longest, "usual_days of %q is %v, want more than 0 and at most %d", name, byName[name], longest)
+		key := segmentKey(name)
+		_, twice := l.m.usualDays[key]
+		l.check(!twice, "usual_days: %q is the same segment as another", name)
+		l.m.usualDays[key] = byName[name]
+	}
+}
+
+// segmentKey makes "Mid-Market" and "mid_market" one segment.
+func segmentKey(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == ' ' {
+			return '_'
+		}
+		return r
+	}, strings.ToLower(strings.TrimSpace(s)))
+}
+
+func (l *hardnessLoader) phrases(texts []string) {
+	l.m.discourteous = make(map[string][]string, len(texts))
+	for _, text := range texts {
+		first, rest, _ := strings.Cut(text, " ")
+		plain := len(first) <= maxToneWord
+		for word := range strings.SplitSeq(text, " ") {
+			plain = plain && word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") == ""
+		}
+		l.check(plain, "discourteous: %q must be words of a-z, one space apart, the first of at most %d letters", text, maxToneWord)
+		l.check(!slices.Contains(l.m.discourteous[first], rest), "discourteous: %q stands twice", text)
+		l.m.discourteous[first] = append(l.m.discourteous[first], rest)
+	}
+}
+
+func (l *hardnessLoader) components(raw json.RawMessage) {
+	parts := make([]json.RawMessage, len(componentNames))
+	fields := map[string]any{}
 	for i, name := range componentNames {
-		w, given := file.Components[name]
-		protects := i == compGiveAndTake || i == compCommonGround
-		check(given, "component %q is missing", name)
-		check(protects == (w.Weight < 0) || w.Weight == 0, "component %q: weight %v has the wrong sign", name, w.Weight)
-		check(w.Bites >= 0 && w.Full > w.Bites, "component %q: full %v must be above bites %v", name, w.Full, w.Bites)
-		m.weights[i] = w
-		m.total += max(w.Weight, -w.Weight)
+		fields[name] = &parts[i]
 	}
-	check(m.total > 0, "all weights are zero")
-	return m, errors.Join(errs...)
+	l.object("components.", raw, fields)
+	for i, name := range componentNames {
+		if parts[i] == nil {
+			continue
+		}
+		w := &l.m.weights[i]
+		where := "components." + name + "."
+		l.object(where, parts[i], map[string]any{"weight": &w.weight, "bites": &w.bites, "full": &w.full}, "bites")
+		if protects(i) {
+			l.check(w.weight <= 0, "%sweight is %v, but what protects lowers the score", where, w.weight)
+		} else {
+			l.check(w.weight >= 0, "%sweight is %v, but the component raises the score", where, w.weight)
+		}
+		l.check(math.Abs(w.weight) <= 100, "%sweight is %v, want at most 100 points", where, w.weight)
+		l.check(w.bites >= 0 && w.full > w.bites, "%sfull is %v, want more than bites, %v, and that at least 0", where, w.full, w.bites)
+		l.m.total += math.Abs(w.weight)
+	}
+	l.check(l.m.total > 0, "components: all weights are 0")
+}
+
+func protects(component int) bool {
+	return component == compGiveAndTake || component == compCommonGround
 }
