@@ -38,7 +38,7 @@ func (c *Config) account(index int) account {
 	return account{
 		index:    index,
 		segment:  weighted(r, 0.5, 0.35, 0.15),
-		currency: []string{"EUR", "USD", "GBP"}[weighted(r, 0.5, 0.35, 0.15)],
+		currency: []string{"USD", "EUR", "GBP"}[weighted(r, 0.6, 0.28, 0.12)],
 		team:     r.IntN(teams),
 		conflict: r.NormFloat64(),
 		prospect: happens(r, 0.06),

@@ -13,23 +13,23 @@ type Config struct {
 	Accounts int       // clients and prospects that join between From and To. Defaults to 2000
 	From, To time.Time // records become known in [From, To). Default to 2024 and 2025, whole years
 
-	HazardRatio float64 // of hard over soft, for loss and for attempts. 1: hardness has no effect. Defaults to 2
+	HazardRatio float64 // of hard over soft, for loss and for attempts. 1: hardness has no effect. Defaults to 2.5
 	ChurnRate   float64 // losses of soft contracts a year. Defaults to 0.15
 	AttemptRate float64 // renegotiation attempts of soft contracts a year. Defaults to 0.5
-	TicketRate  float64 // tickets that are no attempts, an account and year. Defaults to 9
+	TicketRate  float64 // tickets that are no attempts, an account and year. Defaults to 17
 
 	HardShare       float64 // deals negotiated hard. Defaults to 0.2. The first team's deals grow harder over time
-	FirmShare       float64 // deals negotiated firmly. Defaults to 0.3
-	PartialShare    float64 // deals of which a CRM recorded only what it could. Defaults to 0.2
-	UnrecordedShare float64 // deals whose negotiation nobody recorded. Defaults to 0.2
+	FirmShare       float64 // deals negotiated firmly. Defaults to 0.35
+	PartialShare    float64 // deals of which a CRM recorded only what it could. Defaults to 0.1
+	UnrecordedShare float64 // deals whose negotiation nobody recorded. Defaults to 0.1
 
 	NamedShare   float64 // tickets that name their contract. Defaults to 0.35
 	ForeignShare float64 // tickets that name a contract that is not their account's. Defaults to 0.02
 
 	LateShare      float64 // facts that become known days after they occurred. Defaults to 0.05
-	DuplicateShare float64 // facts that arrive twice. Defaults to 0.03
-	CorrectedShare float64 // facts that first arrive wrong, and right in a later revision. Defaults to 0.04
-	BrokenShare    float64 // facts of which a broken copy arrives too. Defaults to 0.01
+	DuplicateShare float64 // facts that arrive twice. Defaults to 0.02
+	CorrectedShare float64 // facts that first arrive wrong, and right in a later revision. Defaults to 0.02
+	BrokenShare    float64 // facts of which a broken copy arrives too. Defaults to 0.005
 }
 
 // DefaultConfig returns the defaults that Config names.
@@ -38,10 +38,10 @@ func DefaultConfig() Config {
 		Seed: 1, Accounts: 2000,
 		From:        time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC),
 		To:          time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		HazardRatio: 2, ChurnRate: 0.15, AttemptRate: 0.5, TicketRate: 9,
-		HardShare: 0.2, FirmShare: 0.3, PartialShare: 0.2, UnrecordedShare: 0.2,
+		HazardRatio: 2.5, ChurnRate: 0.15, AttemptRate: 0.5, TicketRate: 17,
+		HardShare: 0.2, FirmShare: 0.35, PartialShare: 0.1, UnrecordedShare: 0.1,
 		NamedShare: 0.35, ForeignShare: 0.02,
-		LateShare: 0.05, DuplicateShare: 0.03, CorrectedShare: 0.04, BrokenShare: 0.01,
+		LateShare: 0.05, DuplicateShare: 0.02, CorrectedShare: 0.02, BrokenShare: 0.005,
 	}
 }
 

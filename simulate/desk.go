@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
@@ -12,20 +13,25 @@ import (
 func (c *Config) ticketFact(l *life, t *ticket, about topic) churn.SupportTicket {
 	r := stream(c.Seed, streamText, l.index, t.n, int(about))
 	w := newWriter(r, &l.account, t.openedAt, l.annualAt(t.openedAt))
-	second := t.second
+	written, second := about, t.second
 	if about != t.topic {
 		second = noTopic
+	}
+	times, later := c.conversation(l, t)
+	later = later && about == t.topic
+	if later { // the letter is harmless, the attempt comes in a comment
+		written, second = topicSupport, noTopic
 	}
 	f := churn.SupportTicket{
 		OccurredAt: t.openedAt, TicketID: l.ticketID(t.n), AccountID: l.id(), OpenedAt: t.openedAt,
 		Status:   pick(r, []string{"open", "pending", "solved", "solved", "closed"}),
 		Priority: pick(r, []string{"low", "normal", "normal", "normal", "high", "urgent"}),
 		Channel:  pick(r, []string{"email", "email", "email", "web", "chat", "phone"}),
-		Subject:  w.line(about.String(), "subject"),
+		Subject:  w.line(written.String(), "subject"),
 		Assignee: w.agent,
 		Source:   churn.Source{System: "desk", URL: "https://desk.example.com/tickets/" + l.ticketID(t.n)},
 	}
-	f.Body = w.letter(about, second)
+	f.Body = w.letter(written, second)
 	switch t.contract {
 	case noContract:
 	case foreignContract:
@@ -33,7 +39,13 @@ func (c *Config) ticketFact(l *life, t *ticket, about topic) churn.SupportTicket
 	default:
 		f.ContractID = l.contractID(t.contract)
 	}
-	f.Comments = comments(w, t.openedAt, commentTimes(stream(c.Seed, streamComments, l.index, t.n)))
+	f.Comments = comments(w, t.openedAt, times)
+	if later {
+		f.Comments[attemptComment].Text = w.line(about.String(), "ask") + " " + w.line(about.String(), "detail")
+		if t.second != noTopic {
+			f.Comments[attemptComment].Text += " " + w.line(t.second.String(), "ask")
+		}
+	}
 	f.OccurredAt = c.toldAt(l, t)
 	f.OutageRelated = about == topicOutage
 	f.VendorError = about == topicOurError
@@ -70,6 +82,9 @@ func comments(w *writer, opened time.Time, times []time.Duration) (all []churn.M
 			m.From = churn.Client
 		}
 		m.Text = w.line("shared", "comment_"+string(m.From))
+		if m.From == churn.Vendor && happens(w.r, 0.08) { // what the vendor says is no attempt of the client
+			m.Text = strings.TrimPrefix(w.line(topicQuoted.String(), "quote"), "> ")
+		}
 		all = append(all, m)
 	}
 	return all

@@ -4,7 +4,7 @@
 //	s, err := simulate.New(simulate.DefaultConfig())
 //	for record := range s.Records() { ... }   // in order of KnownAt
 //	for record := range s.Live(from) { ... }  // the same world going on, without end
-//	err = s.WriteTruth(w)                     // what really happened, as JSON lines
+//	err = s.Truth().Write(w)                  // what really happened, as JSON lines
 //
 // Everything is a pure function of the Config: no clock, no other source of chance. A contract is lost with a constant
 // hazard, so Config.HazardRatio is the hazard ratio of hard over soft exactly and not by fitting; firm has its square

@@ -92,7 +92,7 @@ func (c *Config) live(index int, horizon time.Time) life {
 		return l
 	}
 	lost := c.chain(&l, 0, l.joined, horizon)
-	if happens(r, 0.12) { // a second product under a contract of its own
+	if happens(r, 0.18) { // a second product under a contract of its own
 		start := l.joined.Add(days(r, 60, 400))
 		if lost.IsZero() || start.Before(lost) {
 			lost = later(lost, c.chain(&l, 1, start, horizon))
@@ -222,7 +222,7 @@ func (c *Config) sideDeals(l *life, base, chain, term int, r *rand.Rand, horizon
 		typ  churn.DealType
 		rate float64
 		size float64
-	}{{churn.DealExpansion, 0.3 / c.ratio(d.group), 0.25}, {churn.DealDowngrade, 0.05 * c.ratio(d.group), 0.7}} {
+	}{{churn.DealExpansion, 0.5 / c.ratio(d.group), 0.25}, {churn.DealDowngrade, 0.05 * c.ratio(d.group), 0.7}} {
 		at := d.closedAt.Add(exponential(r, side.rate))
 		x := deal{contract: d.contract, after: base, typ: side.typ, outcome: churn.Won, closedAt: at, endsAt: d.endsAt, months: d.months,
 			annual: int64(float64(d.annual)*side.size*between(r, 0.6, 1.3)/10_000) * 10_000}

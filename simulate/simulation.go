@@ -67,9 +67,10 @@ func (c *Config) emit(s schedule, from time.Time, yield func(Record) bool) bool 
 // record writes one record.
 func (c *Config) record(s *schedule, x shipment, code churn.Code) Record {
 	l := &s.lives[x.account]
-	r := Record{Kind: s.kind(x), KnownAt: x.knownAt(), Broken: code, Duplicate: x.form == repeated || x.form == altered, Corrects: x.form == correction}
+	r := Record{Kind: s.kind(x), KnownAt: x.knownAt(), Broken: code, Duplicate: x.form == repeated || x.form == altered, Correction: x.form == correction}
 	r.EventID = eventID(l, s.number(x), x)
 	j := c.travel(r.Kind, l.index, s.number(x))
+	r.Late = j.late
 	right := x.form == correction || j.mistake == noMistake
 	revision := int64(0)
 	if x.form == correction {

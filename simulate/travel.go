@@ -79,6 +79,10 @@ const (
 	broken
 )
 
+func (f form) String() string {
+	return [...]string{"first", "correction", "duplicate", "altered", "broken"}[f]
+}
+
 // shipment is a record that is not written yet: records are made when they are due, so that texts need no memory.
 type shipment struct {
 	known   int64 // milliseconds since 1970
@@ -156,10 +160,32 @@ func (s *schedule) ship(horizon, occurred time.Time, x shipment, j journey) {
 	}
 }
 
+// attemptComment is the comment that an attempt made in a comment stands in: the client's first.
+const attemptComment = 1
+
+// conversation draws when a ticket was commented on, after it was opened, and whether its attempt stands in a comment rather
+// than in the letter.
+func (c *Config) conversation(l *life, t *ticket) (times []time.Duration, later bool) {
+	r := stream(c.Seed, streamComments, l.index, t.n)
+	times = commentTimes(r)
+	return times, t.topic.attempt() && len(times) > attemptComment && happens(r, 0.4)
+}
+
 // toldAt is when the first event about a ticket occurs: with its last comment.
 func (c *Config) toldAt(l *life, t *ticket) time.Time {
-	r := stream(c.Seed, streamComments, l.index, t.n)
-	return t.openedAt.Add(lastComment(r))
+	times, _ := c.conversation(l, t)
+	if len(times) == 0 {
+		return t.openedAt
+	}
+	return t.openedAt.Add(times[len(times)-1])
+}
+
+// attemptAt is when the classified words of a ticket were said.
+func (c *Config) attemptAt(l *life, t *ticket) time.Time {
+	if times, later := c.conversation(l, t); later {
+		return t.openedAt.Add(times[attemptComment])
+	}
+	return t.openedAt
 }
 
 // commentTimes draws when a ticket was commented on, after it was opened: mostly never.
@@ -173,12 +199,4 @@ func commentTimes(r *rand.Rand) (all []time.Duration) {
 		all = append(all, at)
 	}
 	return all
-}
-
-func lastComment(r *rand.Rand) time.Duration {
-	all := commentTimes(r)
-	if len(all) == 0 {
-		return 0
-	}
-	return all[len(all)-1]
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
@@ -18,6 +19,9 @@ type accountTruth struct {
 	Segment   string     `json:"segment"`
 	Team      string     `json:"team"`
 	Prospect  bool       `json:"prospect,omitempty"` // never became a client
+	Group     string     `json:"group,omitempty"`    // soft, firm, hard: how its first contract was negotiated
+	Hazard    float64    `json:"hazard,omitempty"`   // of losing the first contract, a year
+	Contracts []string   `json:"contracts"`          // as its source names them, in the order in which they began
 	JoinedAt  time.Time  `json:"joined_at"`
 	ChurnedAt *time.Time `json:"churned_at,omitempty"` // the last of its contracts was lost
 	Deals     int        `json:"deals"`
@@ -44,20 +48,32 @@ type dealTruth struct {
 }
 
 type ticketTruth struct {
-	Type       string    `json:"type"` // ticket
-	TicketID   string    `json:"ticket_id"`
-	AccountID  string    `json:"account_id"`
-	OpenedAt   time.Time `json:"opened_at"`
-	Topic      string    `json:"topic"`
-	Classes    []string  `json:"classes"`           // that the text was written for; empty: no attempt
-	DealID     string    `json:"deal_id,omitempty"` // whose contract the attempt reopens
-	ContractID string    `json:"contract_id,omitempty"`
-	Names      string    `json:"names"` // which contract the ticket names: its own, foreign or none
-	Late       bool      `json:"late,omitempty"`
-	Mistake    string    `json:"mistake,omitempty"`
+	Type       string     `json:"type"` // ticket
+	TicketID   string     `json:"ticket_id"`
+	AccountID  string     `json:"account_id"`
+	OpenedAt   time.Time  `json:"opened_at"`
+	AttemptAt  *time.Time `json:"attempt_at,omitempty"` // when its classified words were said: in a comment where later than opened_at
+	Topic      string     `json:"topic"`
+	Classes    []string   `json:"classes"`           // that the text was written for; empty: no attempt
+	DealID     string     `json:"deal_id,omitempty"` // whose contract the attempt reopens
+	ContractID string     `json:"contract_id,omitempty"`
+	Names      string     `json:"names"` // which contract the ticket names: its own, foreign or none
+	Late       bool       `json:"late,omitempty"`
+	Mistake    string     `json:"mistake,omitempty"`
 }
 
-// Summary is the last line of the truth: what WriteTruth counted. Records are those known in [From, To).
+// recordTruth is a record known in [From, To) that is more than the first event about a fact.
+type recordTruth struct {
+	Type      string     `json:"type"` // record
+	EventID   string     `json:"event_id"`
+	Kind      Kind       `json:"kind"`
+	AccountID string     `json:"account_id"`
+	KnownAt   time.Time  `json:"known_at"`
+	Form      string     `json:"form"` // correction; duplicate with the same bytes or altered; broken
+	Broken    churn.Code `json:"broken,omitempty"`
+}
+
+// Summary is the last line of the truth. Records are those known in [From, To); what else is counted happened before To.
 type Summary struct {
 	Type        string             `json:"type"` // summary
 	Seed        uint64             `json:"seed"`
@@ -70,8 +86,10 @@ type Summary struct {
 	Attempts    int                `json:"attempts"`
 	Lost        int                `json:"lost"` // contracts
 	Classes     map[string]int     `json:"classes"`
-	Groups      map[string]int     `json:"groups"` // of won new and renewal deals
-	Late        int                `json:"late"`   // facts
+	Groups      map[string]int     `json:"groups"`         // of won new and renewal deals
+	Churned     map[string]int     `json:"churned"`        // those of them that were lost
+	Exposure    map[string]float64 `json:"exposure_years"` // of them to the hazard: churned over exposure estimates it
+	Late        int                `json:"late"`           // facts
 	Corrected   int                `json:"corrected"`
 	Records     int                `json:"records"`
 	Duplicates  int                `json:"duplicates"`
@@ -79,48 +97,83 @@ type Summary struct {
 	Broken      map[churn.Code]int `json:"broken"`
 }
 
-// WriteTruth writes what really happened before To as JSON lines: each account followed by its deals and tickets, and a
-// summary at the end.
-func (s *Simulation) WriteTruth(w io.Writer) error {
-	c := s.config
-	plan := c.schedule(c.To)
+// Truth is what really happened in a world before To.
+type Truth struct {
+	config Config
+	plan   schedule
+}
+
+// Truth works out what really happened.
+func (s *Simulation) Truth() Truth { return Truth{s.config, s.config.schedule(s.config.To)} }
+
+// WriteTruth writes the truth without keeping it.
+func (s *Simulation) WriteTruth(w io.Writer) error { return s.Truth().Write(w) }
+
+// Summary counts what happened.
+func (t Truth) Summary() Summary {
+	sum, _ := t.each(func(any) error { return nil }) // only the visit can fail
+	return sum
+}
+
+// Write writes JSON lines: each account followed by its deals and tickets, then each record that is a correction, a
+// duplicate or broken, and a Summary at the end.
+func (t Truth) Write(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false)
-	sum := Summary{Type: "summary", Seed: c.Seed, HazardRatio: c.HazardRatio, From: c.From, To: c.To,
-		Classes: map[string]int{}, Groups: map[string]int{}, Broken: map[churn.Code]int{}}
+	sum, err := t.each(lines.Encode)
+	if err == nil {
+		err = lines.Encode(sum)
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("writing the truth: %w", err)
+	}
+	return nil
+}
+
+// each visits every line but the summary, which it returns.
+func (t Truth) each(visit func(line any) error) (Summary, error) {
+	c, plan := &t.config, &t.plan
+	sum := Summary{Type: "summary", Seed: c.Seed, HazardRatio: c.HazardRatio, From: c.From, To: c.To, Classes: map[string]int{},
+		Groups: map[string]int{}, Churned: map[string]int{}, Exposure: map[string]float64{}, Broken: map[churn.Code]int{}}
 	for i := range plan.lives {
 		for _, line := range c.truth(&plan.lives[i], &sum) {
-			if err := lines.Encode(line); err != nil {
-				return fmt.Errorf("writing the truth about account %d: %w", i, err)
+			if err := visit(line); err != nil {
+				return sum, err
 			}
 		}
 	}
 	var breakages rotation
 	for _, x := range plan.shipments {
 		sum.Records++
+		if x.form == first {
+			continue
+		}
+		l := &plan.lives[x.account]
+		line := recordTruth{Type: "record", EventID: eventID(l, plan.number(x), x), Kind: plan.kind(x), AccountID: l.id(), KnownAt: x.knownAt(), Form: x.form.String()}
 		switch x.form {
 		case repeated, altered:
 			sum.Duplicates++
 		case correction:
 			sum.Corrections++
 		case broken:
-			sum.Broken[breakages.next(plan.kind(x))]++
+			line.Broken = breakages.next(line.Kind)
+			sum.Broken[line.Broken]++
+		}
+		if err := visit(line); err != nil {
+			return sum, err
 		}
 	}
-	if err := lines.Encode(sum); err != nil {
-		return fmt.Errorf("writing the summary of the truth: %w", err)
-	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("writing the truth: %w", err)
-	}
-	return nil
+	return sum, nil
 }
 
 // truth returns the lines about one account and counts them.
 func (c *Config) truth(l *life, sum *Summary) []any {
 	a := accountTruth{Type: "account", AccountID: l.id(), Segment: segments[l.segment], Team: teamNames[l.team], Prospect: l.prospect,
-		JoinedAt: l.joined, ChurnedAt: encodeTime(l.churnedAt), Deals: len(l.deals), Tickets: len(l.tickets)}
+		JoinedAt: l.joined, ChurnedAt: encodeTime(l.churnedAt), Deals: len(l.deals), Tickets: len(l.tickets), Contracts: []string{}}
 	attempts := map[int]int{} // by deal
 	lines := []any{nil}
 	for i := range l.tickets {
@@ -137,13 +190,21 @@ func (c *Config) truth(l *life, sum *Summary) []any {
 			Outcome: d.outcome, ClosedAt: d.closedAt, Group: d.group.String(), Intensity: d.hardness, Hazard: d.hazard,
 			LostAt: encodeTime(d.lostAt), Attempts: attempts[i], Late: j.late, Mistake: j.mistake.String()}
 		if d.base() {
+			if a.Group == "" {
+				a.Group, a.Hazard = line.Group, d.hazard
+			}
+			if !slices.Contains(a.Contracts, line.ContractID) {
+				a.Contracts = append(a.Contracts, line.ContractID)
+			}
 			sum.Groups[line.Group]++
+			sum.Exposure[line.Group] += earliest(d.overAt, c.To).Sub(d.closedAt).Hours() / year.Hours()
 			if d.overAt.Before(c.To) {
 				line.OverAt = encodeTime(d.overAt)
 			}
 		}
 		if !d.lostAt.IsZero() {
 			sum.Lost++
+			sum.Churned[line.Group]++
 		}
 		sum.count(j)
 		lines = append(lines, line)
@@ -160,6 +221,7 @@ func (c *Config) truth(l *life, sum *Summary) []any {
 			line.Names = "foreign"
 		}
 		if t.about >= 0 {
+			line.AttemptAt = encodeTime(c.attemptAt(l, t))
 			d := &l.deals[t.about]
 			line.DealID, line.ContractID = l.dealID(d.n), l.contractID(d.contract)
 		}
