@@ -1,0 +1,85 @@
+# Everything that this project asks of a person or of a build machine. Start with: make help
+#
+# Standard output belongs to the programs: what building and fetching have to say goes to standard error, so that
+# `make demo FLAGS='--once --json' | tail -1` is JSON.
+
+SHELL      := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+MAKEFLAGS  += --no-print-directory
+.DEFAULT_GOAL := help
+
+FLAGS    ?=
+PKG      ?= ./...
+FUZZTIME ?= 10s
+ENGINE   := embedded/engine
+STAMP    := $(ENGINE)/node_modules/.fetched
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## Build bin/aftershock
+	@go build -trimpath -o bin/aftershock ./cmd/aftershock >&2
+
+.PHONY: engine
+engine: $(STAMP) ## Fetch the embedded ClickHouse (npm), once for each version
+	@:
+
+# npm leaves out an optional package that it cannot fetch and calls that a success: hence the look for the library.
+$(STAMP): $(ENGINE)/package.json $(ENGINE)/package-lock.json
+	@command -v npm >/dev/null || { echo "make engine: npm is missing: install Node.js with npm, or set AFTERSHOCK_ENGINE to the path of libchdb.so" >&2; exit 1; }
+	@echo "fetching the embedded ClickHouse" >&2
+	@npm ci --prefix $(ENGINE) --no-audit --no-fund --no-update-notifier --loglevel=error >&2
+	@ls $(ENGINE)/node_modules/@chdb/lib-*/libchdb.so >/dev/null 2>&1 || { echo "make engine: npm fetched no library for this machine: try again, and see 'npm ci --prefix $(ENGINE) --loglevel=verbose'" >&2; exit 1; }
+	@touch $@
+
+.PHONY: demo
+demo: build engine ## Run everything on embedded servers with simulated clients: FLAGS='--once --json'
+	@bin/aftershock demo $(FLAGS)
+
+# Tests that need a server or a tool that is not here are left out, and the last lines say which; where CI=true, leaving
+# out is a failure, but for the tests over data sets that cannot be part of this repository.
+.PHONY: test
+test: engine-if-possible check ## Check formatting, vet, run all tests: PKG=./rules TESTFLAGS='-run Lifecycle'
+	@go test -json -p 2 -timeout 15m $(TESTFLAGS) $(PKG) | go run ./scripts/testsummary -may-skip AFTERSHOCK_TESTDATA
+
+.PHONY: engine-if-possible
+engine-if-possible:
+	@if command -v npm >/dev/null; then $(MAKE) engine; else echo "npm is missing: tests that need ClickHouse are left out unless AFTERSHOCK_ENGINE is set" >&2; fi
+
+.PHONY: check
+check: ## Check formatting, and go vet
+	@unformatted=$$(gofmt -l .) && \
+		{ [ -z "$$unformatted" ] || { printf 'not formatted; try gofmt -w on:\n%s\n' "$$unformatted" >&2; exit 1; }; }
+	@go vet ./...
+
+.PHONY: lint
+lint: ## Run golangci-lint, with .golangci.yaml
+	@command -v golangci-lint >/dev/null || { echo "make lint: golangci-lint is missing: see https://golangci-lint.run/docs/welcome/install/" >&2; exit 1; }
+	@golangci-lint run ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for a short while: FUZZTIME=10s
+	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/p' "$$file"); do \
+			echo "$$(dirname "$$file") $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: engine ## Measure the pipeline on this machine; prints machine and versions
+	@go run ./bench $(FLAGS)
+
+.PHONY: docs
+docs: build ## Write the docs that are generated from the code
+	@bin/aftershock config reference | scripts/insert docs/config.md
+
+.PHONY: compose-check
+compose-check: ## Check docker-compose.yml and the example configuration against the code
+	@go test ./deploy
+
+.PHONY: clean
+clean: ## Remove what was built; keeps the embedded ClickHouse
+	@rm -rf bin
