@@ -24,7 +24,7 @@ func stream(seed uint64, purpose int, ids ...int) *rand.Rand {
 	for _, id := range ids {
 		h = mix(h ^ uint64(id))
 	}
-	return rand.New(rand.NewPCG(seed, h))
+	return rand.New(rand.NewPCG(mix(seed^h), h))
 }
 
 // mix spreads neighbouring numbers apart (splitmix64).
