@@ -51,11 +51,11 @@ func (s *Simulation) Live(from time.Time) iter.Seq[Record] {
 
 // emit writes the records of a schedule that become known from an instant on, and reports whether the caller wants more.
 func (c *Config) emit(s schedule, from time.Time, yield func(Record) bool) bool {
-	var breakages rotation
+	var codes rotation
 	for _, x := range s.shipments {
 		var code churn.Code
 		if x.form == broken {
-			code = breakages.next(s.kind(x)) // also for those before from: which code comes next must not depend on it
+			code = codes.next(s.kind(x)) // also for those before from: which code comes next must not depend on it
 		}
 		if !x.knownAt().Before(from) && !yield(c.record(&s, x, code)) {
 			return false
@@ -104,7 +104,7 @@ func (c *Config) record(s *schedule, x shipment, code churn.Code) Record {
 	case altered:
 		r.Value = append(r.Value[:len(r.Value)-1:len(r.Value)-1], `,"export_run":2}`...)
 	case broken:
-		r.Value = breakValue(r.Kind, r.Value, code)
+		r.Value = breakValue(r.Kind, r.Value, code, l.index+s.number(x)/2)
 	}
 	return r
 }

@@ -146,7 +146,7 @@ func (t Truth) each(visit func(line any) error) (Summary, error) {
 			}
 		}
 	}
-	var breakages rotation
+	var codes rotation
 	for _, x := range plan.shipments {
 		sum.Records++
 		if x.form == first {
@@ -160,7 +160,7 @@ func (t Truth) each(visit func(line any) error) (Summary, error) {
 		case correction:
 			sum.Corrections++
 		case broken:
-			line.Broken = breakages.next(line.Kind)
+			line.Broken = codes.next(line.Kind)
 			sum.Broken[line.Broken]++
 		}
 		if err := visit(line); err != nil {

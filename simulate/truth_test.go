@@ -151,6 +151,9 @@ func TestTextsAreManyAndOfEveryClass(t *testing.T) {
 		if seen[topic(k)] == 0 {
 			t.Errorf("no ticket about %s", topics[k])
 		}
+		if n := len(texts()[topics[k]]["ask"]); topic(k).attempt() && n < 15 {
+			t.Errorf("%s has only %d ways to ask", topics[k], n)
+		}
 	}
 	t.Logf("%d tickets, %d bytes on average; %d sentence templates, %d different sentences", tickets, size/tickets, len(templates), len(sentences))
 	t.Logf("the default classifier finds the class of %d of %d attempts and flags %d of %d others: %v", found, attempts, flagged, tickets-attempts, wrong)
