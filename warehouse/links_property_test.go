@@ -157,7 +157,9 @@ func drawFact(t *rapid.T, prefix string, n int, known time.Time) fact {
 	day := func(name string) time.Time {
 		return time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, 30*rapid.IntRange(0, 9).Draw(t, name)) // few, so that they coincide
 	}
-	id := func(name string, most int) string { return fmt.Sprintf("%s%d", name, rapid.IntRange(0, most).Draw(t, name)) }
+	id := func(name string, most int) string {
+		return fmt.Sprintf("%s%d", name, rapid.IntRange(0, most).Draw(t, name))
+	}
 	common := fmt.Sprintf(`"event_id":"%s-e%d","account_id":"%s-%s","revision":%d,"occurred_at":"%s"`,
 		prefix, n, prefix, id("a", 1), rapid.IntRange(0, 2).Draw(t, "revision"), day("occurred").Format(time.RFC3339))
 	contract := rapid.SampledFrom([]string{"", `,"contract_id":"c0"`, `,"contract_id":"c1"`, `,"contract_id":"nobody"`}).Draw(t, "contract")

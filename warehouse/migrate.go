@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/pressly/goose/v3"
@@ -173,10 +174,28 @@ func parseView(statement string) (View, error) {
 // parameterised view twice, and one inside another four times: a rule's query is planned in half the time without.
 func (v *View) inline(before []View) {
 	for _, b := range before {
-		body := strings.TrimPrefix(b.create, "CREATE OR REPLACE VIEW "+b.Name+" AS")
-		v.create = strings.ReplaceAll(v.create, "inline("+b.Name+")", "("+body+"\n)")
+		v.create = strings.ReplaceAll(v.create, "inline("+b.Name+")", b.subquery())
 	}
 }
+
+// subquery is the view's text as a query in parentheses.
+func (v *View) subquery() string {
+	return "(" + strings.TrimPrefix(v.create, "CREATE OR REPLACE VIEW "+v.Name+" AS") + "\n)"
+}
+
+// flatten writes the views that a rule's query reads as of {at} into the query itself: the same SQL, planned in half the
+// time, because a parameterised view is analysed twice.
+var flatten = sync.OnceValue(func() *strings.Replacer {
+	views, err := Views()
+	if err != nil {
+		panic(err) // the embedded files are tested
+	}
+	var pairs []string
+	for _, v := range views {
+		pairs = append(pairs, v.Name+"(at = {at:DateTime64(3, 'UTC')})", v.subquery())
+	}
+	return strings.NewReplacer(pairs...)
+})
 
 func (w *Warehouse) replaceViews(ctx context.Context) error {
 	views, err := Views()

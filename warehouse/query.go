@@ -47,7 +47,7 @@ func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]chur
 	ctx, cancel := w.within(ctx)
 	defer cancel()
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(ruleSettings), clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)}))
-	rows, err := w.conn.Query(ctx, text)
+	rows, err := w.conn.Query(ctx, flatten().Replace(text))
 	if err != nil {
 		return nil, w.explain("running the query", err)
 	}

@@ -69,7 +69,7 @@ Start with: aftershock demo`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.PersistentFlags().String("config", os.Getenv("AFTERSHOCK_CONFIG"), "configuration file (AFTERSHOCK_CONFIG); every key is also an environment variable")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

@@ -232,4 +232,3 @@ func (s *scratch) close() {
 	}
 	_ = s.server.Stop(context.Background())
 }
-
