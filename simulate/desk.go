@@ -27,7 +27,7 @@ func (c *Config) ticketFact(l *life, t *ticket, about topic) churn.SupportTicket
 		Status:   pick(r, []string{"open", "pending", "solved", "solved", "closed"}),
 		Priority: pick(r, []string{"low", "normal", "normal", "normal", "high", "urgent"}),
 		Channel:  pick(r, []string{"email", "email", "email", "web", "chat", "phone"}),
-		Subject:  w.line(written.String(), "subject"),
+		Subject:  w.subject(written),
 		Assignee: w.agent,
 		Source:   churn.Source{System: "desk", URL: "https://desk.example.com/tickets/" + l.ticketID(t.n)},
 	}
@@ -49,8 +49,8 @@ func (c *Config) ticketFact(l *life, t *ticket, about topic) churn.SupportTicket
 	f.OccurredAt = c.toldAt(l, t)
 	f.OutageRelated = about == topicOutage
 	f.VendorError = about == topicOurError
-	if !about.attempt() && happens(r, 0.3) {
-		f.Tags = []string{pick(r, []string{"howto", "bug", "ui", "import", "mobile", "training"})}
+	if happens(r, 0.3) { // filed in a hurry: attempts and others alike
+		f.Tags = []string{pick(r, []string{"howto", "account", "billing", "follow_up", "training", "vip"})}
 		f.Category = pick(r, []string{"technical", "question", "other"})
 	}
 	if happens(r, 0.2) {

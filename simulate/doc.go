@@ -15,6 +15,6 @@
 // leaves the world as it is.
 //
 // Limits: the texts are templates in English, so a classifier's score on them says nothing of its score on real
-// tickets; hazards are constant over a contract, where real ones are not; Records keeps every fact (not its text) in
-// memory, some 2 KB for an account and two years.
+// tickets; hazards are constant over a contract, where real ones are not; clients write at night and on Sundays as much as
+// at noon, since moving a time would move the hazard; Records keeps every fact (not its text) in memory.
 package simulate

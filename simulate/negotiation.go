@@ -72,7 +72,7 @@ func (d *deal) severity(r *rand.Rand) float64 {
 	case hard:
 		return between(r, 0.65, 1)
 	case firm:
-		return between(r, 0.35, 0.6)
+		return between(r, 0.42, 0.64)
 	}
 	return between(r, 0, 0.3)
 }

@@ -104,8 +104,9 @@ type writer struct {
 	r       *rand.Rand
 	account *account
 	at      time.Time
-	annual  int64 // cents a year, for amounts that are plausible
-	person  string
+	annual  int64  // cents a year, for amounts that are plausible
+	author  string // who writes for the client
+	person  string // a colleague of theirs
 	agent   string
 	module  string
 	used    []string // templates, so that none comes twice
@@ -113,7 +114,7 @@ type writer struct {
 
 func newWriter(r *rand.Rand, a *account, at time.Time, annual int64) *writer {
 	b := texts()
-	return &writer{bank: b, r: r, account: a, at: at, annual: annual, person: person(r), agent: pick(r, b["slots"]["agent"]), module: pick(r, b["slots"]["module"])}
+	return &writer{bank: b, r: r, account: a, at: at, annual: annual, author: person(r), person: person(r), agent: pick(r, b["slots"]["agent"]), module: pick(r, b["slots"]["module"])}
 }
 
 // line fills in a template of a section that was not used yet.
@@ -212,7 +213,7 @@ func (w *writer) slot(name string) string {
 		}
 		return w.person
 	case "first":
-		first, _, _ := strings.Cut(w.person, " ")
+		first, _, _ := strings.Cut(w.author, " ")
 		return first
 	case "agent":
 		return w.agent
@@ -240,6 +241,14 @@ func (w *writer) amount() string {
 	return w.account.currency + " " + digits
 }
 
+// subject is about the topic, or says as little as many subjects do.
+func (w *writer) subject(t topic) string {
+	if happens(w.r, 0.35) {
+		return w.line("shared", "subject")
+	}
+	return w.line(t.String(), "subject")
+}
+
 // letter writes the body of a ticket about a topic, and a second class where there is one.
 func (w *writer) letter(t, second topic) string {
 	name := t.String()
@@ -260,6 +269,6 @@ func (w *writer) letter(t, second topic) string {
 		add(w.lines("shared", "context", 1))
 	}
 	add(w.lines("shared", "closing", 1+w.r.IntN(2)))
-	add(w.line("shared", "signoff") + "\n" + w.person + "\n" + w.account.name())
+	add(w.line("shared", "signoff") + "\n" + w.author + "\n" + w.account.name())
 	return strings.Join(paragraphs, "\n\n")
 }
