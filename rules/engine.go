@@ -67,7 +67,7 @@ type Engine struct {
 	Observe      Observe
 
 	// Outage reports whether an error of the warehouse or the log means "wait and try again" rather than "this query is
-	// at fault". Defaults to network errors, closed connections and deadlines.
+	// at fault". Network errors, closed connections and deadlines do in any case. Defaults to none besides them.
 	Outage func(error) bool
 
 	settling sync.Mutex

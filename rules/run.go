@@ -252,8 +252,8 @@ func wait(ctx context.Context, d time.Duration) error {
 }
 
 func (e *Engine) outage(err error) bool {
-	if e.Outage != nil {
-		return e.Outage(err)
+	if e.Outage != nil && e.Outage(err) {
+		return true
 	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) ||

@@ -21,14 +21,9 @@ type logRow struct {
 
 // Append claims the next entry of the group and stores it, all or nothing. It reports whether this writer won: the first
 // insert of a token wins, and what stands there is read back, so that exactly one of many writers is told so.
-func (w *Warehouse) Append(ctx context.Context, e churn.Entry) (won bool, err error) {
-	last, err := w.lastEntry(ctx, e.Group)
-	if err != nil {
+func (w *Warehouse) Append(ctx context.Context, e churn.Entry) (mine bool, err error) {
+	if next, err := w.isNext(ctx, e.Group, e.N); err != nil || !next {
 		return false, err
-	}
-	if last+1 != e.N {
-		// Beyond the deduplication window the server has forgotten the token: only the log itself knows.
-		return false, nil
 	}
 	rows := make([]logRow, 1, len(e.Transitions)+1)
 	rows[0] = logRow{entry: &e}
@@ -46,7 +41,39 @@ func (w *Warehouse) Append(ctx context.Context, e churn.Entry) (won bool, err er
 	if err != nil {
 		return false, fmt.Errorf("%s: reading it back: %w", doing, err)
 	}
+	if winner == e.Writer {
+		w.remember(e.Group, e.N)
+	}
 	return winner == e.Writer, nil
+}
+
+// won is an entry that this process appended, and when.
+type won struct {
+	n  int64
+	at time.Time
+}
+
+// trusted is how long this process need not look whether an entry is still the last: far less than it takes to append so
+// many entries that the server forgets a token.
+const trusted = 10 * time.Second
+
+// isNext checks n against the log: beyond the deduplication window the server has forgotten the tokens, and only the log
+// itself knows. Right after an append of our own the token alone decides.
+func (w *Warehouse) isNext(ctx context.Context, group string, n int64) (bool, error) {
+	w.wonLock.Lock()
+	mine := w.won[group]
+	w.wonLock.Unlock()
+	if mine.n == n-1 && n > 1 && time.Since(mine.at) < trusted {
+		return true, nil
+	}
+	last, err := w.lastEntry(ctx, group)
+	return last+1 == n, err
+}
+
+func (w *Warehouse) remember(group string, n int64) {
+	w.wonLock.Lock()
+	defer w.wonLock.Unlock()
+	w.won[group] = won{n, time.Now()}
 }
 
 func (w *Warehouse) lastEntry(ctx context.Context, group string) (int64, error) {

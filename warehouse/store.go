@@ -21,7 +21,7 @@ func (r refused) Unwrap() error { return r.error }
 
 // dataErrors are ClickHouse's codes for rows that it will never take. All others mean: wait and try again.
 var dataErrors = map[int32]bool{
-	6: true, 27: true, 38: true, 41: true, 53: true, 69: true, 70: true, 72: true, 117: true, 131: true, 252: false,
+	6: true, 27: true, 38: true, 41: true, 53: true, 69: true, 70: true, 72: true, 117: true, 131: true,
 	321: true, 349: true, 407: true, 469: true,
 }
 

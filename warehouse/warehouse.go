@@ -70,6 +70,9 @@ type Warehouse struct {
 
 	// keeping is held for writing while links are renewed and for reading while a rule reads: no rule sees half an upkeep.
 	keeping sync.RWMutex
+
+	wonLock sync.Mutex
+	won     map[string]won // group -> the last entry that this process appended
 }
 
 //go:embed migrations/*.sql views/*.sql queries/*.sql
@@ -97,7 +100,7 @@ func Open(c Config, clock func() time.Time) (*Warehouse, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing connections to ClickHouse at %s: %w", c.Addr, err)
 	}
-	return &Warehouse{conn: conn, config: c, clock: clock}, nil
+	return &Warehouse{conn: conn, config: c, clock: clock, won: map[string]won{}}, nil
 }
 
 func (c Config) options() (*clickhouse.Options, error) {
@@ -186,4 +189,14 @@ func timeParameter(t time.Time) string { return t.UTC().Format("2006-01-02 15:04
 // within bounds one call to the server.
 func (w *Warehouse) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, w.config.QueryTimeout)
+}
+
+// overloads are ClickHouse's codes for a server that cannot answer now but will: too many parts, queries or rows in
+// memory, timeouts, network trouble of its own.
+var overloads = map[int32]bool{159: true, 202: true, 209: true, 210: true, 241: true, 252: true, 425: true, 439: true}
+
+// Overloaded reports whether an error says that the server cannot answer now, though nothing is wrong with the question.
+func Overloaded(err error) bool {
+	var exception *clickhouse.Exception
+	return errors.As(err, &exception) && overloads[exception.Code]
 }

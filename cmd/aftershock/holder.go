@@ -158,7 +158,7 @@ func (h *holder) engine() *rules.Engine {
 	return &rules.Engine{
 		Set: h.rules, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, Clock: h.clock, From: from,
 		Schedule: h.config.Evaluate.Schedule, HoldoutShare: h.config.Evaluate.HoldoutShare, Topics: defaults,
-		Source: "aftershock", Writer: h.writer, Observe: h.watch.observe(h.relay.Wake),
+		Source: "aftershock", Writer: h.writer, Outage: warehouse.Overloaded, Observe: h.watch.observe(h.relay.Wake),
 	}
 }
 
