@@ -3,6 +3,7 @@ package deploy
 import (
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -81,5 +82,20 @@ func TestOperationsNamesOnlyKeysThatExist(t *testing.T) {
 		if name := string(m[1]); !known[name] && !sections.MatchString(name) {
 			t.Errorf("docs/operations.md names the key %s, which does not exist", name)
 		}
+	}
+}
+
+// TestConfigPage holds the generated part of docs/config.md against the program.
+func TestConfigPage(t *testing.T) {
+	table, complaints, err := aftershock(t, nil, "config", "reference")
+	if err != nil {
+		t.Fatalf("%v: %s", err, complaints)
+	}
+	text, err := os.ReadFile("../docs/config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "<!-- generated -->\n" + table + "<!-- end of generated -->\n"; !strings.Contains(string(text), want) {
+		t.Error("docs/config.md is not what the program says: make docs")
 	}
 }
