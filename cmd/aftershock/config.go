@@ -65,7 +65,7 @@ func defaultConfig() Config {
 
 // Validate reports everything that is wrong with the configuration.
 func (c Config) Validate() error {
-	errs := []error{c.Kafka.Validate(), c.ClickHouse.Validate(), c.Consumers.Validate()}
+	errs := []error{prefixed("kafka.", c.Kafka.Validate()), c.ClickHouse.Validate(), c.Consumers.Validate()}
 	if c.Evaluate.HoldoutShare < 0 || c.Evaluate.HoldoutShare > 1 {
 		errs = append(errs, fmt.Errorf("evaluate.holdout_share: %v is not between 0 and 1", c.Evaluate.HoldoutShare))
 	}
@@ -108,17 +108,59 @@ func loadConfig(command *cobra.Command) (Config, error) {
 		}
 		decoder := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(), yaml.CustomUnmarshaler(unmarshalLevel))
 		if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-			return c, fmt.Errorf("reading the configuration %s: %w\nTry: aftershock config reference, which lists every key", path, err)
+			return c, fmt.Errorf("reading the configuration: %w\nTry: aftershock config reference, which lists every key", placed(path, err))
 		}
 	}
 	if err := env.ParseWithOptions(&c, env.Options{Prefix: envPrefix}); err != nil {
-		return c, fmt.Errorf("reading the configuration from the environment: %w", err)
+		return c, fmt.Errorf("reading the configuration from the environment: %w\nTry: aftershock config reference, which lists every key", named(c, err))
 	}
 	if err := c.Validate(); err != nil {
-		return c, fmt.Errorf("the configuration is wrong:\n%w", err)
+		return c, fmt.Errorf("the configuration is wrong:\n%w\nTry: aftershock config reference, which lists every key", err)
 	}
 	slog.SetDefault(slog.New(c.Log.handler(os.Stderr)))
 	return c, nil
+}
+
+// placed says where in the file a mistake is. YAML's own message shows the lines around it, and a password may be on one.
+func placed(path string, err error) error {
+	var mistake yaml.Error
+	if !errors.As(err, &mistake) || mistake.GetToken() == nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	at := mistake.GetToken().Position
+	return fmt.Errorf("%s:%d:%d: %s", path, at.Line, at.Column, mistake.GetMessage())
+}
+
+// named says which variable holds a value that cannot be read: the parser knows only the field.
+func named(c Config, err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var errs []error
+	for _, e := range all.Errors {
+		var mistake env.ParseError
+		if !errors.As(e, &mistake) {
+			errs = append(errs, e)
+			continue
+		}
+		var variables []string
+		for _, k := range keys(c) {
+			if _, set := os.LookupEnv(k.env); set && k.field == mistake.Name {
+				variables = append(variables, k.env)
+			}
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", strings.Join(variables, " or "), mistake.Err))
+	}
+	return errors.Join(errs...)
+}
+
+// prefixed puts the section's name before every line of what is wrong with it.
+func prefixed(section string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(section + strings.ReplaceAll(err.Error(), "\n", "\n"+section))
 }
 
 func unmarshalLevel(level *slog.Level, text []byte) error {
@@ -134,7 +176,7 @@ func (c LogConfig) handler(w io.Writer) slog.Handler {
 }
 
 // key is one key of the configuration, as its documentation lists it.
-type key struct{ path, env, value, doc string }
+type key struct{ path, env, field, value, doc string }
 
 // keys walks the configuration's types, so that no key can be undocumented.
 func keys(c Config) []key { return keysOf(reflect.ValueOf(c), "", envPrefix) }
@@ -152,7 +194,7 @@ func keysOf(v reflect.Value, path, prefix string) []key {
 		if list, ok := v.Field(i).Interface().([]string); ok {
 			value = strings.Join(list, ",")
 		}
-		all = append(all, key{name, prefix + f.Tag.Get("env"), value, f.Tag.Get("doc")})
+		all = append(all, key{name, prefix + f.Tag.Get("env"), f.Name, value, f.Tag.Get("doc")})
 	}
 	return all
 }

@@ -51,6 +51,7 @@ func demoCommand() *cobra.Command {
 	d := &demo{}
 	sim := simulate.DefaultConfig()
 	var at, logLevel string
+	var days int
 	c := &cobra.Command{
 		Use: "demo", Short: "Run everything on embedded servers with simulated clients", Args: cobra.NoArgs,
 		Long: `Demo starts an embedded ClickHouse and broker, simulates two years of clients, runs the whole pipeline over that history
@@ -60,6 +61,7 @@ with daily ticks, and then goes on in time lapse. Nothing needs to be installed 
 	f.BoolVar(&d.once, "once", false, "end after the history")
 	f.BoolVar(&d.asJSON, "json", false, "print one JSON object as the last line")
 	f.StringVar(&at, "at", "", "end of the history, RFC 3339 (default: the start of this day, or what --data-dir remembers)")
+	f.IntVar(&days, "days", 0, "length of the history in days (default: two years)")
 	f.StringVar(&d.dataDir, "data-dir", "", "keep the data here; a second run goes on with it (default: nothing is kept)")
 	f.IntVar(&sim.Accounts, "accounts", sim.Accounts, "number of clients")
 	f.Uint64Var(&sim.Seed, "seed", sim.Seed, "seed of the simulation")
@@ -80,6 +82,11 @@ with daily ticks, and then goes on in time lapse. Nothing needs to be installed 
 			}
 		}
 		d.history = history{Seed: sim.Seed, Accounts: sim.Accounts, HazardRatio: sim.HazardRatio, From: end.AddDate(-2, 0, 0).UTC(), At: end.UTC()}
+		if days < 0 {
+			return usageError{fmt.Errorf("--days %d is not above 0", days)}
+		} else if days > 0 {
+			d.history.From = d.history.At.AddDate(0, 0, -days)
+		}
 		if err := d.recall(at != ""); err != nil {
 			return err
 		}
@@ -153,12 +160,12 @@ func (d *demo) run(ctx context.Context, progress io.Writer) (err error) {
 		return err
 	}
 	if d.history.Records == 0 {
-		say("simulating two years of %d clients, until %s", d.history.Accounts, d.history.At.Format(time.DateOnly))
+		say("simulating %d clients from %s until %s", d.history.Accounts, d.history.From.Format(time.DateOnly), d.history.At.Format(time.DateOnly))
 		if err := d.simulateHistory(ctx, simulation); err != nil {
 			return err
 		}
 	}
-	say("%d records; reading, linking, and evaluating every day of two years", d.history.Records)
+	say("%d records; reading, linking, and evaluating every day of %d", d.history.Records, int(d.history.At.Sub(d.history.From).Hours()/24))
 	show := newBar("daily ticks")
 	published, err := d.pipeline.untilIdle(ctx, d.history.At, show.to)
 	show.end()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 func scoreCommand() *cobra.Command {
-	return judge("score", "Score one deal (JSON, from a file or standard input) and explain the score", func(value []byte, config Config) (any, error) {
+	return judge("score", "Score one deal (JSON, from a file or standard input) and explain the score", "deal-closed.v1", func(value []byte, config Config) (any, error) {
 		deal, err := churn.DecodeDeal(value, time.Time{})
 		if err != nil {
 			return nil, err
@@ -39,7 +40,7 @@ func scoreCommand() *cobra.Command {
 }
 
 func classifyCommand() *cobra.Command {
-	return judge("classify", "Classify one ticket (JSON, from a file or standard input) and explain the classes", func(value []byte, config Config) (any, error) {
+	return judge("classify", "Classify one ticket (JSON, from a file or standard input) and explain the classes", "support-ticket.v1", func(value []byte, config Config) (any, error) {
 		ticket, err := churn.DecodeTicket(value, time.Time{})
 		if err != nil {
 			return nil, err
@@ -63,7 +64,7 @@ func classifyCommand() *cobra.Command {
 }
 
 // judge makes a command that reads one JSON value and prints what is made of it.
-func judge(use, short string, made func(value []byte, config Config) (any, error)) *cobra.Command {
+func judge(use, short, schema string, made func(value []byte, config Config) (any, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " [FILE]", Short: short, Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -76,17 +77,25 @@ func judge(use, short string, made func(value []byte, config Config) (any, error
 				return err
 			}
 			defer input.Close()
+			name := path
+			if path == "-" {
+				name = "standard input"
+			}
 			value, err := io.ReadAll(input)
 			if err != nil {
-				return fmt.Errorf("reading %s: %w", path, err)
+				return fmt.Errorf("reading %s: %w", name, err)
 			}
 			config, err := loadConfig(c)
 			if err != nil {
 				return err
 			}
 			out, err := made(value, config)
+			var rejection *churn.Rejection
+			if errors.As(err, &rejection) {
+				return fmt.Errorf("reading %s: %w\nTry: aftershock schema %s, which says what is expected", name, err, schema)
+			}
 			if err != nil {
-				return fmt.Errorf("reading %s: %w", path, err)
+				return err
 			}
 			return writeJSON(c.OutOrStdout(), out)
 		},
