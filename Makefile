@@ -75,8 +75,8 @@ bench: engine ## Measure the pipeline on this machine; prints machine and versio
 .PHONY: docs
 docs: build engine ## Write the docs that are generated from the code
 	@bin/aftershock config reference | scripts/insert docs/config.md
-	@go test ./deploy -run "^TestExampleHasEveryKey$$$$" -update >&2
-	@go test ./warehouse -run "^TestDocs$$$$" -update >&2
+	@go test ./deploy -run '^TestExampleHasEveryKey$$' -update >&2
+	@go test ./warehouse -run '^TestDocs$$' -update >&2
 
 .PHONY: compose-check
 compose-check: ## Check docker-compose.yml and the example configuration against the code
