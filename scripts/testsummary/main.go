@@ -44,7 +44,14 @@ type testCase struct {
 	ended  string // pass, fail, skip
 }
 
-type skip struct{ pkg, test, reason string }
+// skip is why some tests of a package were left out.
+type skip struct {
+	pkg, reason string
+	tests       []string
+}
+
+// wholePackage begins what a package says that leaves out all of its tests in TestMain.
+const wholePackage = "left out: "
 
 type summary struct {
 	out                     io.Writer
@@ -83,6 +90,10 @@ func (s *summary) take(e event) {
 	case e.Action == "build-output":
 		fmt.Fprint(s.out, e.Output)
 	case e.Test == "" && e.Action == "output":
+		if reason, ok := strings.CutPrefix(e.Output, wholePackage); ok {
+			s.leave(e.Package, "the whole package", strings.TrimSpace(reason))
+			return
+		}
 		if e.Output != "PASS\n" && !strings.HasPrefix(e.Output, "=== ") {
 			fmt.Fprint(s.out, e.Output)
 		}
@@ -118,12 +129,22 @@ func (s *summary) endTest(e event) {
 		s.passed++
 		c.output = nil
 	case "skip":
-		s.skipped++
-		s.left = append(s.left, skip{e.Package, e.Test, reasonOf(c.output)})
+		s.leave(e.Package, e.Test, reasonOf(c.output))
 		c.output = nil
 	case "fail":
 		s.failed++
 	}
+}
+
+func (s *summary) leave(pkg, test, reason string) {
+	s.skipped++
+	for i := range s.left {
+		if s.left[i].pkg == pkg && s.left[i].reason == reason {
+			s.left[i].tests = append(s.left[i].tests, test)
+			return
+		}
+	}
+	s.left = append(s.left, skip{pkg, reason, []string{test}})
 }
 
 // reasonOf is what a skipped test said, without the frame that go test puts around it.
@@ -183,7 +204,7 @@ func (s *summary) close() bool {
 		if s.strict && !s.allowed.MatchString(l.reason) {
 			good, mark = false, "   <- CI=true: must not be left out"
 		}
-		fmt.Fprintf(s.out, "  %s %s: %s%s\n", l.pkg, l.test, l.reason, mark)
+		fmt.Fprintf(s.out, "  %s: %s%s\n      %s\n", l.pkg, l.reason, mark, strings.Join(l.tests, " "))
 	}
 	fmt.Fprintf(s.out, "\n%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
 	return good

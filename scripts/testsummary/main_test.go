@@ -38,7 +38,15 @@ func TestSummary(t *testing.T) {
 		},
 		"skipped": {
 			in:   run("TestA", "skip", "    a_test.go:1: no kcat\n", "--- SKIP: TestA (0.00s)\n") + line("pass", "", ""),
-			good: true, want: []string{"left out:\n  p TestA: no kcat\n\n0 passed, 0 failed, 1 skipped\n"},
+			good: true, want: []string{"left out:\n  p: no kcat\n      TestA\n\n0 passed, 0 failed, 1 skipped\n"},
+		},
+		"skipped for one reason": {
+			in:   run("TestA", "skip", "    a_test.go:1: no kcat\n") + run("TestB", "skip", "    b_test.go:7: no kcat\n") + line("pass", "", ""),
+			good: true, want: []string{"left out:\n  p: no kcat\n      TestA TestB\n\n0 passed, 0 failed, 2 skipped\n"},
+		},
+		"whole package left out": {
+			in:     line("output", "", "left out: package p (no engine)\n") + line("pass", "", ""),
+			strict: true, want: []string{"p: package p (no engine)   <- CI=true", "\n0 passed, 0 failed, 1 skipped\n"},
 		},
 		"skipped in CI": {
 			in:     run("TestA", "skip", "    a_test.go:1: no kcat\n") + line("pass", "", ""),
