@@ -102,17 +102,17 @@ func (d *demo) show(ctx context.Context, beat *pulse) error {
 	}
 	var b strings.Builder
 	if d.onTerminal() {
-		b.WriteString(text.EraseLine.Sprint() + "\x1b[H\x1b[2J")
+		b.WriteString("\x1b[H\x1b[2J") // to the top left, on an empty screen
 	}
 	fmt.Fprintf(&b, "Aftershock demo  %s UTC   simulated clients: %d\n\n", d.clock().Format("2006-01-02 15:04"), d.history.Accounts)
-	accounts := screenTable("ARR AT RISK, BY ACCOUNT", table.Row{"account", "owner", "at risk", "attempts 90d", "hardness", "why"})
+	accounts := screenTable("ARR AT RISK, BY ACCOUNT", table.Row{"account", "owner", "at risk", "attempts", "hardness", "why"})
 	for _, a := range top {
 		hardness := "unknown"
 		if a.Hardness != nil {
 			hardness = fmt.Sprintf("%.0f", *a.Hardness)
 		}
 		accounts.AppendRow(table.Row{a.Name, a.Owner, fmt.Sprintf("%s %s", thousands(a.AtRisk), a.Currency), a.Attempts, hardness,
-			shorten(a.Why, 44) + "\n" + shorten(`"`+a.Quote+`"`, 44)})
+			text.WrapSoft(shorten(a.Why, 110), 56) + "\n" + shorten("says: "+a.Quote, 56)})
 	}
 	b.WriteString(accounts.Render() + "\n\n")
 	alerts := screenTable("NEWEST ALERTS", table.Row{"at", "state", "rule", "what"})
