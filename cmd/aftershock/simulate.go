@@ -36,11 +36,14 @@ func simulateCommand() *cobra.Command {
 	f.StringVar(&output, "output", "", "write JSON lines to this file (-: standard output) instead of Kafka")
 	f.StringVar(&truth, "truth", "", "write the truth behind the records to this file, as JSON lines")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		var err, err2 error
-		config.From, err = time.Parse(time.RFC3339, from)
-		config.To, err2 = time.Parse(time.RFC3339, to)
-		if err := errors.Join(err, err2); err != nil {
-			return usageError{err}
+		for _, f := range []struct {
+			name, text string
+			to         *time.Time
+		}{{"from", from, &config.From}, {"to", to, &config.To}} {
+			var err error
+			if *f.to, err = time.Parse(time.RFC3339, f.text); err != nil {
+				return usageError{fmt.Errorf("--%s %q is not an RFC 3339 time such as 2026-01-31T00:00:00Z", f.name, f.text)}
+			}
 		}
 		if err := config.Validate(); err != nil {
 			return usageError{err}
