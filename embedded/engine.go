@@ -63,6 +63,7 @@ func engineCandidates() []string {
 		beside := filepath.Dir(exe)
 		places = append(places, librariesIn(beside)...)
 		places = append(places, librariesIn(filepath.Join(beside, "embedded", "engine"))...)
+		places = append(places, librariesIn(filepath.Join(filepath.Dir(beside), "embedded", "engine"))...) // built into bin/
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
 		places = append(places, librariesIn(filepath.Join(cache, "aftershock", "engine"))...)

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/pressly/goose/v3"
 )
 
@@ -38,22 +39,10 @@ func (w *Warehouse) Migrate(ctx context.Context) error {
 }
 
 func (w *Warehouse) createDatabase(ctx context.Context) error {
-	c := w.config
-	c.Database = "default"
-	options, err := c.options()
-	if err != nil {
-		return err
-	}
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		return w.explain("creating the database", err)
-	}
-	defer conn.Close()
-	ctx, cancel := w.within(ctx)
-	defer cancel()
-	// Validate has bounded the name to letters, digits and underscores; an identifier parameter would do as well.
-	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"database": w.config.Database}))
-	return w.explain("creating the database "+w.config.Database, conn.Exec(ctx, query("create_database")))
+	return w.asGuest(ctx, "creating the database "+w.config.Database, func(ctx context.Context, conn driver.Conn) error {
+		ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"database": w.config.Database}))
+		return conn.Exec(ctx, query("create_database"))
+	})
 }
 
 // migrations opens the tables' migrations. Goose keeps its ledger in the table schema_versions.
@@ -87,6 +76,9 @@ func refuseNewer(ctx context.Context, provider *goose.Provider) error {
 
 // CheckSchema refuses to work on a schema that is not this build's.
 func (w *Warehouse) CheckSchema(ctx context.Context) error {
+	if err := w.exists(ctx); err != nil {
+		return err
+	}
 	db, provider, err := w.migrations()
 	if err != nil {
 		return err

@@ -123,3 +123,18 @@ func TestStockHTTPClient(t *testing.T) {
 		t.Errorf("curl: %q, %v", out, err)
 	}
 }
+
+func TestSchemaThatIsNotThere(t *testing.T) {
+	w := unmigrated(t)
+	if err := w.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for range 2 { // the server must survive the question
+		if err := w.CheckSchema(t.Context()); err == nil || !strings.Contains(err.Error(), "aftershock migrate") {
+			t.Errorf("a missing database gave %v", err)
+		}
+	}
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

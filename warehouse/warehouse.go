@@ -142,14 +142,42 @@ func (c Config) options() (*clickhouse.Options, error) {
 // Close ends all connections.
 func (w *Warehouse) Close() error { return w.conn.Close() }
 
-// Ping asks the server for a sign of life.
+// Ping asks the server for a sign of life. It asks from the server's own database, for ours may not exist yet.
 func (w *Warehouse) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.config.DialTimeout)
-	defer cancel()
-	if err := w.conn.Ping(ctx); err != nil {
-		return w.explain("reaching ClickHouse", err)
+	return w.asGuest(ctx, "reaching ClickHouse", func(ctx context.Context, conn driver.Conn) error { return conn.Ping(ctx) })
+}
+
+// exists refuses a database that is not there. The embedded server does not survive being asked for one at the handshake.
+func (w *Warehouse) exists(ctx context.Context) error {
+	return w.asGuest(ctx, "looking for the database "+w.config.Database, func(ctx context.Context, conn driver.Conn) error {
+		var found uint64
+		ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"database": w.config.Database}))
+		if err := conn.QueryRow(ctx, query("database_exists")).Scan(&found); err != nil {
+			return err
+		}
+		if found == 0 {
+			return fmt.Errorf("there is no database %s: run `aftershock migrate` first", w.config.Database)
+		}
+		return nil
+	})
+}
+
+// asGuest works on one connection to the server's own database.
+func (w *Warehouse) asGuest(ctx context.Context, doing string, work func(context.Context, driver.Conn) error) error {
+	c := w.config
+	c.Database = "default"
+	options, err := c.options()
+	if err != nil {
+		return err
 	}
-	return nil
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return w.explain(doing, err)
+	}
+	defer conn.Close()
+	ctx, cancel := w.within(ctx)
+	defer cancel()
+	return w.explain(doing, work(ctx, conn))
 }
 
 // explain adds what to try to the errors that a new user meets first.
@@ -165,8 +193,6 @@ func (w *Warehouse) explain(doing string, err error) error {
 		switch exception.Code {
 		case codeAuthenticationFailed:
 			return fmt.Errorf("%s at %s: user %q or its password was refused: check clickhouse.user and clickhouse.password (or password_file)", doing, w.config.Addr, w.config.User)
-		case codeUnknownDatabase:
-			hint = ": run `aftershock migrate` first"
 		case codeUnknownTable:
 			hint = ": is the schema up to date? run `aftershock migrate`"
 		}
@@ -179,7 +205,6 @@ func (w *Warehouse) explain(doing string, err error) error {
 // Error codes of ClickHouse that mean something to us.
 const (
 	codeUnknownTable         = 60
-	codeUnknownDatabase      = 81
 	codeAuthenticationFailed = 516
 )
 
