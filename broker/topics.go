@@ -186,6 +186,9 @@ type Difference struct {
 }
 
 func (d Difference) String() string {
+	if d.Setting == "exists" {
+		return fmt.Sprintf("topic %s does not exist: %s", d.Topic, d.Why)
+	}
 	return fmt.Sprintf("%s: %s is %s, want %s: %s", d.Topic, d.Setting, d.Have, d.Want, d.Why)
 }
 
@@ -205,7 +208,7 @@ func (c *Connection) DescribeTopics(ctx context.Context, wanted []Topic) ([]Diff
 		have, exists := partitions[topic.Name]
 		if !exists {
 			differences = append(differences, Difference{topic.Name, "exists", "true", "false",
-				"create it with `aftershock topics create`", true})
+				"`aftershock topics create` makes it", true})
 			continue
 		}
 		if topic.Exactly && have != topic.Partitions {

@@ -73,7 +73,7 @@ func nextOrResult(ctx context.Context, group *kafka.ConsumerGroup, results chan 
 		}
 	}()
 	generation, err := group.Next(waiting)
-	if err != nil && context.Cause(waiting) == errFinished {
+	if err != nil && errors.Is(context.Cause(waiting), errFinished) {
 		return nil, errFinished
 	}
 	cancel(nil)

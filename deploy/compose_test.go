@@ -1,7 +1,3 @@
-// Left out of plain builds until go.sum lists what compose-go leans on.
-
-//go:build compose
-
 package deploy
 
 import (

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -145,7 +146,8 @@ func (l *testLoader) file(root *node) *TestFile {
 		docs = append(docs, Document{filepath.Join(l.dir, path.Dir(l.name), name), data})
 	}
 	set, err := Load(docs...)
-	if mistakes, ok := err.(Problems); ok {
+	var mistakes Problems
+	if errors.As(err, &mistakes) {
 		for _, p := range mistakes { // a rule file that several test files name is reported once
 			if !slices.Contains(*l.problems, p) {
 				*l.problems = append(*l.problems, p)

@@ -114,7 +114,7 @@ func (p *pipeline) checkTopics(ctx context.Context) error {
 		slog.Warn("a topic is not as the guarantees need it; see aftershock doctor", "difference", d.String())
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%w\nTry: aftershock topics create", errors.Join(missing...))
+		return fmt.Errorf("checking the topics:\n%w", errors.Join(missing...))
 	}
 	return nil
 }
