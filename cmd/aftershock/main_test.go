@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/embedded/testservers"
 )
@@ -195,6 +196,18 @@ func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (
 	}
 	if published, err = p.untilIdle(t.Context(), now, nil); err != nil {
 		t.Fatal(err)
+	}
+	topics := &consumers.Positions{Kafka: p.kafka, Group: "nobody", Topics: []string{p.kafka.Topics().Alerts, p.kafka.Topics().Handoffs}}
+	ends, err := topics.Ends(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	onTopics := int64(0)
+	for _, end := range ends {
+		onTopics += end
+	}
+	if int64(published) != onTopics {
+		t.Errorf("%d transitions were published, and %d records are on the alert topics", published, onTopics)
 	}
 	return published
 }
