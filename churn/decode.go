@@ -271,7 +271,7 @@ func (s *scanner) concessions(field string) *[]Concession {
 	all := []Concession{}
 	given := s.list(field, func(int) {
 		var c Concession
-		s.fields(field, func(key string) {
+		given := s.fields(field, func(key string) {
 			switch key {
 			case "term":
 				c.Term = s.text(key)
@@ -281,7 +281,9 @@ func (s *scanner) concessions(field string) *[]Concession {
 				s.skip()
 			}
 		})
-		all = append(all, c)
+		if given { // a null is no concession
+			all = append(all, c)
+		}
 	})
 	if !given {
 		return nil
@@ -306,7 +308,7 @@ func (s *scanner) messages(field string) []Message {
 	var all []Message
 	s.list(field, func(int) {
 		var m Message
-		s.fields(field, func(key string) {
+		given := s.fields(field, func(key string) {
 			switch key {
 			case "at":
 				m.At = s.instant(key)
@@ -318,7 +320,9 @@ func (s *scanner) messages(field string) []Message {
 				s.skip()
 			}
 		})
-		all = append(all, m)
+		if given {
+			all = append(all, m)
+		}
 	})
 	return all
 }

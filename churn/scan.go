@@ -24,6 +24,7 @@ type scanner struct {
 	src   string
 	pos   int
 	depth int
+	skips int      // values being skipped, one within the other: their keys are no fields of ours
 	path  string   // dotted path of the object being read, with a trailing dot
 	keys  []string // keys of the objects that are open, to find duplicates
 	err   *Rejection
@@ -77,10 +78,16 @@ func (s *scanner) peek() byte {
 	return s.src[s.pos]
 }
 
+// here is the character that a message names: for a person, so a whole one rather than its first byte.
+func (s *scanner) here() rune {
+	r, _ := utf8.DecodeRuneInString(s.src[s.pos:])
+	return r
+}
+
 func (s *scanner) expect(c byte) bool {
 	got := s.peek()
 	if s.err == nil && got != c {
-		s.malformed("found %q where %q belongs", got, c)
+		s.malformed("found %q where %q belongs", s.here(), c)
 	}
 	if s.err != nil {
 		return false
@@ -122,6 +129,10 @@ func (s *scanner) object(visit func(key string)) {
 			return
 		}
 		if s.seen(base, key, &many) {
+			if s.skips > 0 {
+				s.err = &Rejection{Code: CodeDuplicateKey, Reason: fmt.Sprintf("before byte %d: the key %s stands twice in one object", s.pos, shortQuote(key))}
+				return
+			}
 			s.fail(CodeDuplicateKey, key, "the key %s stands twice in one object", shortQuote(key))
 			return
 		}
@@ -208,6 +219,8 @@ func (s *scanner) in(field string, read func()) {
 
 // skip reads a value that no field wants, as strictly as any other.
 func (s *scanner) skip() {
+	s.skips++
+	defer func() { s.skips-- }()
 	switch c := s.peek(); {
 	case c == '{':
 		s.object(func(string) { s.skip() })
@@ -230,7 +243,7 @@ func (s *scanner) literal() string {
 			return word
 		}
 	}
-	s.malformed("found %q where a value belongs", s.src[s.pos])
+	s.malformed("found %q where a value belongs", s.here())
 	return ""
 }
 
@@ -251,12 +264,19 @@ func (s *scanner) is(field, want string, first string) bool {
 	if strings.IndexByte(first, c) >= 0 {
 		return true
 	}
-	s.fail(CodeWrongType, field, "must be %s, found %s", want, jsonType(c))
+	if found := jsonType(c); found != "" {
+		s.fail(CodeWrongType, field, "must be %s, found %s", want, found)
+	} else { // NaN, say
+		s.malformed("found %q where a value belongs", s.here())
+	}
 	return false
 }
 
+// jsonType names the type of a value by its first byte; empty where no value of JSON begins so.
 func jsonType(first byte) string {
 	switch {
+	case first == 'n':
+		return "null"
 	case first == '{':
 		return "an object"
 	case first == '[':
@@ -268,7 +288,7 @@ func jsonType(first byte) string {
 	case first == '-' || first >= '0' && first <= '9':
 		return "a number"
 	}
-	return "something that is not JSON"
+	return ""
 }
 
 // text reads an optional string.
