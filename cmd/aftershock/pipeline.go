@@ -168,8 +168,9 @@ func (p *pipeline) untilIdle(ctx context.Context, until time.Time, progress func
 	if err := p.consumers.RunUntilIdle(ctx); err != nil {
 		return 0, err
 	}
-	err = p.control.Hold(ctx, func(ctx context.Context, _ int32) (err error) {
-		published, err = p.holder().runUntil(ctx, until, progress)
+	err = p.control.Hold(ctx, func(ctx context.Context, _ int32) error {
+		n, err := p.holder().runUntil(ctx, until, progress)
+		published += n // it runs again where the generation was lost
 		return err
 	})
 	return published, err
