@@ -2,10 +2,15 @@ package churn
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -258,5 +263,173 @@ func BenchmarkScore(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Score(d)
+	}
+}
+
+// casinoDialogue is one line of the CaSiNo corpus: two people share out camping supplies.
+type casinoDialogue struct {
+	Logs []struct {
+		Text string `json:"text"`
+		From string `json:"id"`
+	} `json:"chat_logs"`
+	People map[string]struct {
+		Outcomes struct {
+			Satisfaction string `json:"satisfaction"`
+			Liking       string `json:"opponent_likeness"`
+		} `json:"outcomes"`
+	} `json:"participant_info"`
+}
+
+// dealOf is the dialogue as a deal of which only what happened at the table is known, seen by one of the two as the client:
+// offers are rounds, walking away is an ultimatum, the client's offers that the other rejected are unresolved requests.
+func (c *casinoDialogue) dealOf(client string) *DealClosed {
+	rounds, ultimatums, refused, offeredBy := 0, 0, []string{}, ""
+	n := &Negotiation{Rounds: &rounds, Ultimatums: &ultimatums, UnresolvedRequests: &refused}
+	for _, l := range c.Logs {
+		switch l.Text {
+		case "Submit-Deal":
+			rounds++
+			offeredBy = l.From
+		case "Reject-Deal":
+			if offeredBy == client && l.From != client {
+				refused = append(refused, "an offer")
+			}
+		case "Walk-Away":
+			ultimatums++
+		case "Accept-Deal":
+		default:
+			from := Vendor
+			if l.From == client {
+				from = Client
+			}
+			n.Messages = append(n.Messages, Message{From: from, Text: l.Text})
+		}
+	}
+	return &DealClosed{Negotiation: n}
+}
+
+// ranks are 1.. with the mean for ties.
+func ranks(values []float64) []float64 {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
+	out := make([]float64, len(values))
+	for i := 0; i < len(order); {
+		j := i
+		for j < len(order) && values[order[j]] == values[order[i]] {
+			j++
+		}
+		for _, k := range order[i:j] {
+			out[k] = float64(i+j+1) / 2
+		}
+		i = j
+	}
+	return out
+}
+
+// spearman is the rank correlation, NaN where one side is constant.
+func spearman(x, y []float64) float64 {
+	x, y = ranks(x), ranks(y)
+	mean := float64(len(x)+1) / 2
+	var xy, xx, yy float64
+	for i := range x {
+		dx, dy := x[i]-mean, y[i]-mean
+		xy, xx, yy = xy+dx*dy, xx+dx*dx, yy+dy*dy
+	}
+	return xy / math.Sqrt(xx*yy)
+}
+
+func TestSpearman(t *testing.T) {
+	for _, c := range []struct {
+		x, y []float64
+		want float64
+	}{
+		{[]float64{1, 2, 3, 4}, []float64{10, 20, 30, 4000}, 1}, {[]float64{1, 2, 3, 4}, []float64{4, 3, 2, 1}, -1}, {[]float64{1, 2, 2, 3}, []float64{1, 3, 2, 4}, 0.9486832980505138},
+		{[]float64{106, 86, 100, 101, 99, 103, 97, 113, 112, 110}, []float64{7, 0, 27, 50, 28, 29, 20, 12, 6, 17}, -0.17575757575757575}, // a textbook's
+	} {
+		if got := spearman(c.x, c.y); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%v and %v: %v, want %v", c.x, c.y, got, c.want)
+		}
+	}
+	if got := spearman([]float64{1, 1}, []float64{1, 2}); !math.IsNaN(got) {
+		t.Errorf("a constant correlates with %v", got)
+	}
+}
+
+// What does hardness, from what happened at the table alone, tell of how the other side felt about it? Logged with its
+// interval and asserted of nothing: campers are no clients, and satisfaction is not churn.
+func TestHardnessAgainstSatisfactionInCaSiNo(t *testing.T) {
+	satisfaction := []string{"Extremely dissatisfied", "Slightly dissatisfied", "Undecided", "Slightly satisfied", "Extremely satisfied"}
+	liking := []string{"Extremely dislike", "Slightly dislike", "Undecided", "Slightly like", "Extremely like"}
+	m := DefaultHardnessModel()
+	measures := []string{"score", "score without ultimatums", "tone", "satisfaction", "liking"}
+	var dialogues [][][]float64 // dialogue, then person, then measure
+	bands := map[Band]int{}
+	hits := map[string]int{}
+	for line := range bytes.Lines(classifyTestdata(t, "casino", "dialogues.jsonl")) {
+		var c casinoDialogue
+		if err := json.Unmarshal(line, &c); err != nil {
+			t.Fatal(err)
+		}
+		var people [][]float64
+		for _, client := range slices.Sorted(maps.Keys(c.People)) {
+			out := c.People[client].Outcomes
+			s, l := slices.Index(satisfaction, out.Satisfaction), slices.Index(liking, out.Liking)
+			if s < 0 || l < 0 {
+				t.Fatalf("%+v is not an answer of the corpus", out)
+			}
+			h := m.Score(c.dealOf(client))
+			points := map[string]float64{}
+			for _, x := range h.Contributions {
+				points[x.Component] = x.Points
+				hits[x.Component]++
+			}
+			bands[h.Band]++
+			people = append(people, []float64{h.Score, h.Score - points["ultimatums"], points["tone"], float64(s), float64(l)})
+		}
+		dialogues = append(dialogues, people)
+	}
+	if len(dialogues) <= 500 {
+		t.Fatalf("%d dialogues are too few", len(dialogues))
+	}
+	correlate := func(sample [][][]float64, a, b int) float64 {
+		var x, y []float64
+		for _, people := range sample {
+			for _, p := range people {
+				x, y = append(x, p[a]), append(y, p[b])
+			}
+		}
+		return spearman(x, y)
+	}
+	t.Logf("%d dialogues, bands %v, people for whom a component counted: %v", len(dialogues), bands, hits)
+	const resamples = 400
+	r := rand.New(rand.NewSource(1))
+	for a := range 3 {
+		for b := 3; b < 5; b++ {
+			// The two of a dialogue are not independent: whole dialogues are drawn.
+			var drawn []float64
+			sample := make([][][]float64, len(dialogues))
+			for range resamples {
+				for i := range sample {
+					sample[i] = dialogues[r.Intn(len(dialogues))]
+				}
+				if rho := correlate(sample, a, b); !math.IsNaN(rho) {
+					drawn = append(drawn, rho)
+				}
+			}
+			rho := correlate(dialogues, a, b)
+			if math.IsNaN(rho) || len(drawn) < resamples*9/10 {
+				t.Logf("%s and %s: no correlation, %s hardly varies", measures[a], measures[b], measures[a])
+				continue
+			}
+			slices.Sort(drawn)
+			low, high := drawn[len(drawn)*25/1000], drawn[len(drawn)*975/1000]
+			t.Logf("%s and %s: rho %+.3f, 95%% interval %+.3f to %+.3f, n = %d dialogues", measures[a], measures[b], rho, low, high, len(dialogues))
+			if !(-1 <= low && low <= high && high <= 1) {
+				t.Errorf("%v to %v is no interval", low, high)
+			}
+		}
 	}
 }

@@ -38,7 +38,7 @@ func Money(s string) (OptionalMoney, error) {
 }
 
 func badAmount(s string) error {
-	return fmt.Errorf("%s is not an amount of at most %d digits, the last %d of them decimals", shortQuote(s), MoneyDigits, MoneyScale)
+	return fmt.Errorf("%s is not an amount of at most %d digits with %d decimals", shortQuote(s), MoneyDigits, MoneyScale)
 }
 
 // moneyUnits reads [-+]digits[.digits] as ten-thousandths, shifted by a decimal exponent.
