@@ -246,6 +246,28 @@ func TestLoadHardnessModelRefuses(t *testing.T) {
 	}
 }
 
+// docs/hardness.md must name every component, with its direction, and none of the model's numbers.
+func TestDocNamesEveryComponent(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "hardness.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range componentNames {
+		found := false
+		for line := range strings.Lines(string(doc)) {
+			if cells := strings.Split(line, " | "); strings.HasPrefix(line, "| `"+name+"` |") && len(cells) == 5 {
+				found = strings.HasPrefix(cells[3], "**down**") == protects(i) && strings.HasPrefix(cells[3], "up") != protects(i)
+			}
+		}
+		if !found {
+			t.Errorf("%s has no line with its direction", name)
+		}
+	}
+	if w := DefaultHardnessModel().weights[compPremium]; strings.Contains(string(doc), fmt.Sprint(w.weight)+" points") || strings.Contains(string(doc), fmt.Sprintf("%v%%", 100*w.bites)) {
+		t.Error("it repeats numbers of the model file")
+	}
+}
+
 func typicalDeal(t testing.TB) *DealClosed {
 	deal, err := os.ReadFile("testdata/hardness/hard.deal.json")
 	if err != nil {
