@@ -114,6 +114,9 @@ func loadConfig(command *cobra.Command) (Config, error) {
 	if err := env.ParseWithOptions(&c, env.Options{Prefix: envPrefix}); err != nil {
 		return c, fmt.Errorf("reading the configuration from the environment: %w\nTry: aftershock config reference, which lists every key", named(c, err))
 	}
+	if err := unknownVariables(os.Environ()); err != nil {
+		return c, err
+	}
 	if err := c.Validate(); err != nil {
 		return c, fmt.Errorf("the configuration is wrong:\n%w\nTry: aftershock config reference, which lists every key", err)
 	}
@@ -173,6 +176,31 @@ func (c LogConfig) handler(w io.Writer) slog.Handler {
 		return slog.NewJSONHandler(w, options)
 	}
 	return slog.NewTextHandler(w, options)
+}
+
+// others are the variables AFTERSHOCK_... that are no keys of the configuration.
+var others = []string{"AFTERSHOCK_CONFIG", "AFTERSHOCK_ENGINE", "AFTERSHOCK_TESTDATA"}
+
+// unknownVariables refuses a misspelt variable, which would otherwise change nothing without a word.
+func unknownVariables(environment []string) error {
+	known := map[string]bool{}
+	for _, k := range keys(defaultConfig()) {
+		known[k.env] = true
+	}
+	for _, name := range others {
+		known[name] = true
+	}
+	var errs []error
+	for _, pair := range environment {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, envPrefix) && !known[name] && !strings.HasPrefix(name, "AFTERSHOCK_EMBEDDED_") {
+			errs = append(errs, fmt.Errorf("%s is no key of the configuration", name))
+		}
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("reading the configuration from the environment: %w\nTry: aftershock config reference, which lists every key", errors.Join(errs...))
+	}
+	return nil
 }
 
 // key is one key of the configuration, as its documentation lists it.
