@@ -58,7 +58,7 @@ func moneyUnits(s string, exponent int) (int64, error) {
 		digits, shift = digits[:len(digits)-1], shift+1
 	}
 	if digits == "" {
-		return 0, allDigits(whole + fraction)
+		return 0, nil // all of them were zeros
 	}
 	if shift < 0 || len(digits)+shift > MoneyDigits {
 		return 0, strconv.ErrRange

@@ -3,6 +3,7 @@ package churn
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -134,6 +135,37 @@ func TestScannerFindsDuplicatesInWideObjects(t *testing.T) {
 			t.Errorf("%v, want a duplicate key", r)
 		}
 	})
+}
+
+// Each key of an object, given again at its end, is found, on both sides of where the search becomes a map.
+func TestScannerFindsEveryDuplicate(t *testing.T) {
+	for n := 30; n <= 36; n++ {
+		object := `{"outer":{`
+		for i := range n {
+			object += fmt.Sprintf(`"k%d":0,`, i)
+		}
+		for i := range n {
+			for _, late := range []string{"", `"another":0,"\u006bx":0,`} {
+				if r := skipped([]byte(object + late + fmt.Sprintf(`"k%d":0}}`, i))); r == nil || r.Code != CodeDuplicateKey {
+					t.Errorf("%d keys, number %d again: %v", n, i, r)
+				}
+			}
+		}
+		if r := skipped([]byte(object + `"outer":{"k0":0}}}`)); r != nil {
+			t.Errorf("%d keys: %v", n, r)
+		}
+	}
+}
+
+// A string holds no bare control character, before an escape or after it, in a value or in a key.
+func TestScannerRefusesControlCharacters(t *testing.T) {
+	for c := byte(0); c <= 0x80; c++ {
+		for _, text := range []string{`"` + string(rune(c)) + `"`, `"\\` + string(rune(c)) + `"`, `{"` + string(rune(c)) + `":1}`, `["` + string(rune(c)) + `\n"]`} {
+			if wrong := differ([]byte(text)); wrong != "" {
+				t.Errorf("%q: %s", text, wrong)
+			}
+		}
+	}
 }
 
 // After the first fault everything reads as nothing, and the fault stays.
