@@ -9,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -40,6 +41,7 @@ func run(ctx context.Context) error {
 	serve := flag.Bool("serve", false, "only start the servers; used by the benchmark itself")
 	fill := flag.String("fill", "", "only produce records, as BROKER,KIND,TOPIC,COUNT; used by the benchmark itself")
 	flag.Parse()
+	slog.SetLogLoggerLevel(slog.LevelWarn)
 	switch {
 	case *serve:
 		return serveUntilTold(ctx)
@@ -52,6 +54,7 @@ func run(ctx context.Context) error {
 	}
 	defer s.stop()
 	printMachine()
+	debug.SetMemoryLimit(370 << 20) // as aftershock run does
 	if *deals > 0 {
 		if err := s.throughput(ctx, "deals", *deals, *rounds, 60_000); err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +14,9 @@ import (
 
 	"github.com/aftershock/aftershock/warehouse"
 )
+
+// memoryLimit makes the garbage collector work harder before the process grows beyond it. GOMEMLIMIT goes before it.
+const memoryLimit = 370 << 20
 
 func runCommand() *cobra.Command {
 	var roles []string
@@ -42,6 +47,9 @@ may run; one of them, the holder of the control partition, keeps links, evaluate
 		defer p.close()
 		if err := p.check(c.Context()); err != nil {
 			return err
+		}
+		if os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(memoryLimit)
 		}
 		if untilIdle {
 			bar := newBar("ticks")
