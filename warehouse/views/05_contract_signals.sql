@@ -43,33 +43,24 @@ SELECT
 FROM
 (
     -- One pass over the deals. A deal counts for its own contract, a lost renewal also for the contract that it was to
-    -- continue. A tuple keeps a null that argMax would skip.
+    -- continue. One argMax of a tuple compares once for all columns, and keeps a null that argMax
+    -- of a column would skip.
     SELECT
         d.account_id AS account_id, contract AS contract_id,
-        argMaxIf(d.deal_id, d.place, d.won) AS deal_id,
-        argMaxIf(d.deal_type, d.place, d.won) AS deal_type,
-        argMaxIf(d.closed_at, d.place, d.won) AS closed_at,
-        argMaxIf(d.ends_at, d.place, d.won) AS ends_at,
-        argMaxIf(d.account_name, d.place, d.won) AS account_name,
-        argMaxIf(d.segment, d.place, d.won) AS segment,
-        argMaxIf(d.account_executive, d.place, d.won) AS account_executive,
-        argMaxIf(d.account_manager, d.place, d.won) AS account_manager,
-        argMaxIf(d.team, d.place, d.won) AS team,
-        argMaxIf(d.currency, d.place, d.won) AS currency,
-        argMaxIf(d.term_months, d.place, d.won) AS term_months,
-        argMaxIf(d.band, d.place, d.won) AS band,
-        argMaxIf(d.coverage, d.place, d.won) AS coverage,
-        argMaxIf(d.missing, d.place, d.won) AS missing,
-        argMaxIf(d.model_version, d.place, d.won) AS model_version,
-        argMaxIf(d.source_url, d.place, d.won) AS source_url,
-        argMaxIf(tuple(d.signed_price), d.place, d.won).1 AS signed_price,
-        argMaxIf(tuple(d.list_price), d.place, d.won).1 AS list_price,
-        argMaxIf(tuple(d.anticipated_price), d.place, d.won).1 AS anticipated_price,
-        argMaxIf(tuple(d.annual_value), d.place, d.won).1 AS annual_value,
-        argMaxIf(tuple(d.hardness), d.place, d.won).1 AS hardness,
-        argMaxIf(tuple(d.discount_depth), d.place, d.won).1 AS discount_depth,
-        argMaxIf(d.known_from, d.place, d.won) AS known_at,
-        argMaxIf(tuple(d.closed_at, d.deal_id), d.place, d.won) AS base,
+        argMaxIf(
+            tuple(
+                d.deal_id, d.deal_type, d.closed_at, d.ends_at, d.account_name, d.segment, d.account_executive,
+                d.account_manager, d.team, d.currency, d.term_months, d.band, d.coverage, d.missing, d.model_version,
+                d.source_url, d.signed_price, d.list_price, d.anticipated_price, d.annual_value, d.hardness,
+                d.discount_depth, d.known_from
+            ),
+            d.place, d.won) AS b,
+        b.1 AS deal_id, b.2 AS deal_type, b.3 AS closed_at, b.4 AS ends_at, b.5 AS account_name, b.6 AS segment,
+        b.7 AS account_executive, b.8 AS account_manager, b.9 AS team, b.10 AS currency, b.11 AS term_months,
+        b.12 AS band, b.13 AS coverage, b.14 AS missing, b.15 AS model_version, b.16 AS source_url,
+        b.17 AS signed_price, b.18 AS list_price, b.19 AS anticipated_price, b.20 AS annual_value, b.21 AS hardness,
+        b.22 AS discount_depth, b.23 AS known_at,
+        tuple(closed_at, deal_id) AS base,
         maxIf(tuple(d.closed_at, d.deal_id), NOT d.won AND d.deal_type = 'renewal') AS lost
     FROM
     (
