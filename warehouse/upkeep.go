@@ -12,6 +12,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/aftershock/aftershock/churn"
 )
 
@@ -211,31 +213,41 @@ func (u *Upkeep) renew(ctx context.Context, version uint64, accounts []string) (
 		return 0, fmt.Errorf("finding accounts that share a deal or ticket: %w", err)
 	}
 	slices.Sort(readable)
-	read, err := accountTable("readable", slices.Compact(readable))
-	if err != nil {
+	readable = slices.Compact(readable)
+	if err := u.together(ctx, version, accounts, readable, "upkeep_deals", "upkeep_attempts"); err != nil {
 		return 0, err
 	}
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"version": strconv.FormatUint(version, 10)})
-	for _, step := range []string{"upkeep_deals", "upkeep_attempts"} {
-		if err := w.exec(ctx, step, clickhouse.WithExternalTable(touched, read), parameters); err != nil {
-			return 0, fmt.Errorf("%s of %d accounts: %w", step, len(accounts), err)
-		}
-	}
 	// What is gone goes before links are read from what is left.
-	for _, step := range []string{"drop_deal_versions", "drop_attempt_versions"} {
-		if err := w.exec(ctx, step, clickhouse.WithExternalTable(touched), parameters); err != nil {
-			return 0, fmt.Errorf("%s of %d accounts: %w", step, len(accounts), err)
-		}
+	if err := u.together(ctx, version, accounts, nil, "drop_deal_versions", "drop_attempt_versions"); err != nil {
+		return 0, err
 	}
 	if links, err = u.link(ctx, version, touched); err != nil {
 		return 0, err
 	}
-	for _, step := range []string{"drop_link_versions", "drop_unmatched_versions"} {
-		if err := w.exec(ctx, step, clickhouse.WithExternalTable(touched), parameters); err != nil {
-			return 0, fmt.Errorf("%s of %d accounts: %w", step, len(accounts), err)
-		}
+	return links, u.together(ctx, version, accounts, nil, "drop_link_versions", "drop_unmatched_versions")
+}
+
+// together runs statements that do not touch one another's tables at once. Each sends the accounts in tables of its own.
+func (u *Upkeep) together(ctx context.Context, version uint64, accounts, readable []string, steps ...string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, step := range steps {
+		g.Go(func() error {
+			touched, err := accountTable("touched", accounts)
+			if err != nil {
+				return err
+			}
+			read, err := accountTable("readable", readable)
+			if err != nil {
+				return err
+			}
+			parameters := clickhouse.WithParameters(clickhouse.Parameters{"version": strconv.FormatUint(version, 10)})
+			if err := u.warehouse.exec(ctx, step, clickhouse.WithExternalTable(touched, read), parameters); err != nil {
+				return fmt.Errorf("%s of %d accounts: %w", step, len(accounts), err)
+			}
+			return nil
+		})
 	}
-	return links, nil
+	return g.Wait()
 }
 
 func accountTable(name string, accounts []string) (*ext.Table, error) {
