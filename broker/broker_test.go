@@ -187,6 +187,16 @@ func TestOnlyCommittedRecordsAreRead(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		// The last marker is written after the end of the transaction is acknowledged.
+		for ctx := within(t); ; {
+			ranges, err := conn.Ranges(ctx, topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ranges[churn.TopicPartition{Topic: topic}].End == 16 {
+				break
+			}
+		}
 		var got []string
 		next := readAll(t, conn, churn.TopicPartition{Topic: topic}, 0, 1<<20, func(r *broker.Record) { got = append(got, string(r.Value)) })
 		if want := []string{"0", "0", "0", "2", "2", "2"}; !slices.Equal(got, want) {
