@@ -172,7 +172,7 @@ func (h *history) rowsRead(ctx context.Context) (float64, error) {
 	return strconv.ParseFloat(strings.TrimSpace(text), 64)
 }
 
-// measuredRule joins hardness and attempts: of the built-in rules it reads the most.
+// measuredRule needs both hardness and attempts.
 const measuredRule = "EarlyRenegotiation"
 
 func (h *history) measureRule(ctx context.Context, rounds int) error {
