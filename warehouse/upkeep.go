@@ -22,7 +22,7 @@ import (
 type Upkeep struct {
 	warehouse *Warehouse
 	writer    string
-	version   uint64
+	version   uint64                         // the greatest that any upkeep used, finished or not
 	done      map[churn.TopicPartition]int64 // first offset not yet taken in
 }
 
@@ -45,25 +45,27 @@ var ErrAnotherWriter = errors.New("another process is keeping the links of this 
 // OpenUpkeep goes on where the last upkeep ended, whoever wrote it.
 func (w *Warehouse) OpenUpkeep(ctx context.Context, writer string) (*Upkeep, error) {
 	u := &Upkeep{warehouse: w, writer: writer, done: map[churn.TopicPartition]int64{}}
-	ctx, cancel := w.within(ctx)
-	defer cancel()
-	rows, err := w.conn.Query(ctx, query("last_upkeep"))
+	none := clickhouse.WithParameters(nil)
+	err := w.each(ctx, "greatest_version", none, func(scan func(...any) error) error { return scan(&u.version) })
 	if err != nil {
-		return nil, w.explain("reading how far upkeep has come", err)
+		return nil, fmt.Errorf("reading how far upkeep has come: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
+	err = w.each(ctx, "last_upkeep", none, func(scan func(...any) error) error {
 		var topics []string
 		var partitions []int32
 		var offsets []int64
-		if err := rows.Scan(&u.version, &topics, &partitions, &offsets); err != nil {
-			return nil, fmt.Errorf("reading how far upkeep has come: %w", err)
+		if err := scan(&topics, &partitions, &offsets); err != nil {
+			return err
 		}
 		for i := range topics {
 			u.done[churn.TopicPartition{Topic: topics[i], Partition: int(partitions[i])}] = offsets[i]
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading how far upkeep has come: %w", err)
 	}
-	return u, rows.Err()
+	return u, nil
 }
 
 // id is a deal or ticket that arrived, on the account that it arrived for.
@@ -99,7 +101,8 @@ func (u *Upkeep) To(ctx context.Context, committed map[churn.TopicPartition]int6
 
 func (u *Upkeep) pass(ctx context.Context, next map[churn.TopicPartition]int64) (UpkeepResult, error) {
 	started := u.warehouse.clock()
-	version := u.version + 1
+	u.version++ // also where the pass fails: its rows must not be mistaken for those of the next
+	version := u.version
 	arrived, err := u.arrived(ctx, next)
 	if err != nil {
 		return UpkeepResult{}, err
@@ -122,7 +125,7 @@ func (u *Upkeep) pass(ctx context.Context, next map[churn.TopicPartition]int64) 
 	if err := u.record(ctx, version, started, next, r.Accounts); err != nil {
 		return r, err
 	}
-	u.version, u.done = version, next
+	u.done = next
 	return r, nil
 }
 
@@ -202,11 +205,11 @@ func (u *Upkeep) renew(ctx context.Context, version uint64, accounts []string) (
 	if err != nil {
 		return 0, err
 	}
-	readable := accounts
+	readable := slices.Clone(accounts)
 	err = w.each(ctx, "accounts_sharing", clickhouse.WithExternalTable(touched), func(scan func(...any) error) error {
 		var account string
 		err := scan(&account)
-		readable = append(slices.Clip(readable), account)
+		readable = append(readable, account)
 		return err
 	})
 	if err != nil {
