@@ -185,8 +185,11 @@ type Difference struct {
 	Breaks  bool // a guarantee does not hold; otherwise a matter of taste or speed
 }
 
+// Missing reports whether the whole topic is.
+func (d Difference) Missing() bool { return d.Setting == "exists" }
+
 func (d Difference) String() string {
-	if d.Setting == "exists" {
+	if d.Missing() {
 		return fmt.Sprintf("topic %s does not exist: %s", d.Topic, d.Why)
 	}
 	return fmt.Sprintf("%s: %s is %s, want %s: %s", d.Topic, d.Setting, d.Have, d.Want, d.Why)

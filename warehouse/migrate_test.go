@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/aftershock/aftershock/embedded/testservers"
 )
 
 const schemaText = `SELECT format('{} {}', name, create_table_query) FROM system.tables WHERE database = currentDatabase() ORDER BY name`
@@ -117,7 +119,7 @@ func TestStockHTTPClient(t *testing.T) {
 	f := newFeed(t, w)
 	f.store(parseFacts(t, `deal 2024-01-01 {"deal_id":"d","account_id":"a","closed_at":"2024-01-01","segment":"hard"}`)...)
 	f.upkeep()
-	out, err := exec.CommandContext(t.Context(), "curl", "-sS", "http://"+server.HTTPAddr()+"/?database="+w.config.Database,
+	out, err := exec.CommandContext(t.Context(), "curl", "-sS", "http://"+testservers.ClickHouse(t).HTTPAddr+"/?database="+w.config.Database,
 		"--data-binary", "SELECT deal_id, band FROM deals FORMAT CSV").CombinedOutput()
 	if err != nil || string(out) != "\"d\",\"hard\"\n" {
 		t.Errorf("curl: %q, %v", out, err)

@@ -1,7 +1,6 @@
 package warehouse
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -13,30 +12,10 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/embedded"
+	"github.com/aftershock/aftershock/embedded/testservers"
 )
 
-var server *embedded.ClickHouse
-
-func TestMain(m *testing.M) {
-	embedded.ChildMain()
-	os.Exit(withServer(m))
-}
-
-func withServer(m *testing.M) int {
-	var err error
-	server, err = embedded.StartClickHouse(context.Background(), embedded.ClickHouseOptions{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		if os.Getenv("CI") == "true" {
-			return 1
-		}
-		fmt.Fprintln(os.Stderr, "left out: package warehouse (no ClickHouse engine)")
-		return 0
-	}
-	defer server.Stop(context.Background())
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }
 
 var databases atomic.Int64
 
@@ -57,7 +36,7 @@ func open(t testing.TB) *Warehouse {
 func unmigrated(t testing.TB) *Warehouse {
 	t.Helper()
 	c := DefaultConfig()
-	c.Addr = server.Addr()
+	c.Addr = testservers.ClickHouse(t).Addr
 	c.Database = fmt.Sprintf("test_%d", databases.Add(1))
 	w, err := Open(c, now)
 	if err != nil {

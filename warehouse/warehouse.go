@@ -139,6 +139,9 @@ func (c Config) options() (*clickhouse.Options, error) {
 	return o, nil
 }
 
+// Database is the name of the database that holds everything.
+func (w *Warehouse) Database() string { return w.config.Database }
+
 // Close ends all connections.
 func (w *Warehouse) Close() error { return w.conn.Close() }
 

@@ -158,19 +158,13 @@ func importList[T any](c *cobra.Command, path string, read func(io.Reader) ([]T,
 		}
 		return fmt.Errorf("importing %s: nothing was stored, for some lines are wrong:\n%w", path, errors.Join(errs...))
 	}
-	config, err := loadConfig(c)
+	err = withWarehouse(c, func(w *warehouse.Warehouse) error {
+		if err := w.CheckSchema(c.Context()); err != nil {
+			return err
+		}
+		return store(w, items)
+	})
 	if err != nil {
-		return err
-	}
-	w, err := warehouse.Open(config.ClickHouse, time.Now)
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	if err := w.CheckSchema(c.Context()); err != nil {
-		return err
-	}
-	if err := store(w, items); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.OutOrStdout(), "stored %d lines of %s\n", len(items), path)

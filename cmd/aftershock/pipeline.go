@@ -107,7 +107,7 @@ func (p *pipeline) checkTopics(ctx context.Context) error {
 	}
 	var missing []error
 	for _, d := range differences {
-		if d.Setting == "exists" {
+		if d.Missing() {
 			missing = append(missing, errors.New(d.String()))
 			continue
 		}

@@ -77,20 +77,27 @@ func migrateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "migrate", Short: "Bring the warehouse's schema up to date; refuses a schema that is newer", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			config, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
-			w, err := warehouse.Open(config.ClickHouse, time.Now)
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			if err := w.Migrate(c.Context()); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "the schema of %s is up to date\n", config.ClickHouse.Database)
-			return nil
+			return withWarehouse(c, func(w *warehouse.Warehouse) error {
+				if err := w.Migrate(c.Context()); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.OutOrStdout(), "the schema of %s is up to date\n", w.Database())
+				return nil
+			})
 		},
 	}
+}
+
+// withWarehouse prepares a connection with the configuration, and works.
+func withWarehouse(c *cobra.Command, work func(*warehouse.Warehouse) error) error {
+	config, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	w, err := warehouse.Open(config.ClickHouse, time.Now)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return work(w)
 }

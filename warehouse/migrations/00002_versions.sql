@@ -40,6 +40,12 @@ CREATE TABLE deal_versions
     model_version     LowCardinality(String),
     source_system     LowCardinality(String),
     source_url        String,
+    arr               Nullable(Decimal(18, 4)) ALIAS multiIf(annual_value IS NOT NULL, annual_value,
+        term_months > 0, CAST(signed_price * 12 / term_months AS Nullable(Decimal(18, 4))), NULL)
+        COMMENT 'annual_value, else signed_price over the term in years, else unknown',
+    price_premium     Nullable(Float64) ALIAS if(anticipated_price > 0,
+        toFloat64(signed_price - anticipated_price) / toFloat64(anticipated_price), NULL)
+        COMMENT '(signed - anticipated) / anticipated',
     version           UInt64 COMMENT 'the upkeep that wrote the row',
     is_deleted        UInt8
 )

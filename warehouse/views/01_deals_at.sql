@@ -8,10 +8,7 @@ SELECT
     d.account_name AS account_name, d.segment AS segment, d.renewal_of AS renewal_of, d.deal_type AS deal_type, d.outcome AS outcome,
     d.currency AS currency, d.signed_price AS signed_price, d.list_price AS list_price, d.anticipated_price AS anticipated_price,
     d.annual_value AS annual_value, d.term_months AS term_months, d.closed_at AS closed_at, d.ends_at AS ends_at,
-    if(d.anticipated_price > 0, toFloat64(d.signed_price - d.anticipated_price) / toFloat64(d.anticipated_price), NULL) AS price_premium,
-    -- ARR: the annual value, else the price spread over the term, else unknown
-    multiIf(d.annual_value IS NOT NULL, d.annual_value,
-            d.term_months > 0, CAST(d.signed_price * 12 / d.term_months AS Nullable(Decimal(18, 4))), NULL) AS arr,
+    d.price_premium AS price_premium, d.arr AS arr,
     if(o.account_id != '', o.account_executive, d.account_executive) AS account_executive,
     if(o.account_id != '', o.account_manager, d.account_manager) AS account_manager,
     if(o.account_id != '' AND o.team != '', o.team, d.team) AS team,
@@ -22,7 +19,7 @@ SELECT
     d.model_version AS model_version, d.source_system AS source_system, d.source_url AS source_url
 FROM
 (
-    SELECT * FROM deal_versions FINAL
+    SELECT *, arr, price_premium FROM deal_versions FINAL
     WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}
 ) AS d
 LEFT JOIN

@@ -27,10 +27,7 @@ SELECT
     if(o.team != '', o.team, c.team) AS team,
     coalesce(nullIf(account_manager, ''), nullIf(account_executive, ''), team) AS owner,
     c.currency AS currency, c.signed_price AS signed_price, c.list_price AS list_price, c.anticipated_price AS anticipated_price,
-    if(c.anticipated_price > 0, toFloat64(c.signed_price - c.anticipated_price) / toFloat64(c.anticipated_price), NULL) AS price_premium,
-    -- ARR: the annual value, else the price spread over the term, else unknown
-    multiIf(c.annual_value IS NOT NULL, c.annual_value,
-            c.term_months > 0, CAST(c.signed_price * 12 / c.term_months AS Nullable(Decimal(18, 4))), NULL) AS arr,
+    c.price_premium AS price_premium, c.arr AS arr,
     if(c.currency = reporting, toDecimal64(1, 8), rates.2[indexOf(rates.1, c.currency)]) AS rate,
     if(rate > 0, CAST(toDecimal128(arr, 8) * rate AS Nullable(Decimal(18, 4))), NULL) AS arr_reporting,
     reporting AS reporting_currency,
@@ -50,15 +47,15 @@ FROM
         argMaxIf(
             tuple(
                 d.deal_id, d.deal_type, d.closed_at, d.ends_at, d.account_name, d.segment, d.account_executive,
-                d.account_manager, d.team, d.currency, d.term_months, d.band, d.coverage, d.missing, d.model_version,
-                d.source_url, d.signed_price, d.list_price, d.anticipated_price, d.annual_value, d.hardness,
+                d.account_manager, d.team, d.currency, d.band, d.coverage, d.missing, d.model_version,
+                d.source_url, d.signed_price, d.list_price, d.anticipated_price, d.arr, d.price_premium, d.hardness,
                 d.discount_depth, d.known_from
             ),
             d.place, d.won) AS b,
         b.1 AS deal_id, b.2 AS deal_type, b.3 AS closed_at, b.4 AS ends_at, b.5 AS account_name, b.6 AS segment,
-        b.7 AS account_executive, b.8 AS account_manager, b.9 AS team, b.10 AS currency, b.11 AS term_months,
-        b.12 AS band, b.13 AS coverage, b.14 AS missing, b.15 AS model_version, b.16 AS source_url,
-        b.17 AS signed_price, b.18 AS list_price, b.19 AS anticipated_price, b.20 AS annual_value, b.21 AS hardness,
+        b.7 AS account_executive, b.8 AS account_manager, b.9 AS team, b.10 AS currency, b.11 AS band,
+        b.12 AS coverage, b.13 AS missing, b.14 AS model_version, b.15 AS source_url, b.16 AS signed_price,
+        b.17 AS list_price, b.18 AS anticipated_price, b.19 AS arr, b.20 AS price_premium, b.21 AS hardness,
         b.22 AS discount_depth, b.23 AS known_at,
         tuple(closed_at, deal_id) AS base,
         maxIf(tuple(d.closed_at, d.deal_id), NOT d.won AND d.deal_type = 'renewal') AS lost
@@ -66,8 +63,8 @@ FROM
     (
         SELECT
             account_id, contract_id, renewal_of, outcome, known_from, deal_id, deal_type, closed_at, ends_at,
-            account_name, segment, account_executive, account_manager, team, currency, term_months, band, coverage,
-            missing, model_version, source_url, signed_price, list_price, anticipated_price, annual_value, hardness,
+            account_name, segment, account_executive, account_manager, team, currency, band, coverage,
+            missing, model_version, source_url, signed_price, list_price, anticipated_price, arr, price_premium, hardness,
             discount_depth,
             outcome = 'won' AS won,
             tuple(deal_type IN ('new', 'renewal'), closed_at, deal_id) AS place
