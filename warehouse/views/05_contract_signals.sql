@@ -40,23 +40,28 @@ SELECT
 FROM
 (
     -- One pass over the deals. A deal counts for its own contract, a lost renewal also for the contract that it was to
-    -- continue. One argMax of a tuple compares once for all columns, and keeps a null that argMax
-    -- of a column would skip.
+    -- continue. An argMax of a tuple compares once for all its columns, and keeps a null that argMax of a column would skip;
+    -- there are two, because what a rule does not ask for is not computed.
     SELECT
         d.account_id AS account_id, contract AS contract_id,
         argMaxIf(
             tuple(
-                d.deal_id, d.deal_type, d.closed_at, d.ends_at, d.account_name, d.segment, d.account_executive,
-                d.account_manager, d.team, d.currency, d.band, d.coverage, d.missing, d.model_version,
-                d.source_url, d.signed_price, d.list_price, d.anticipated_price, d.arr, d.price_premium, d.hardness,
-                d.discount_depth, d.known_from
+                d.deal_id, d.closed_at, d.ends_at, d.account_name, d.segment, d.account_executive, d.account_manager,
+                d.team, d.currency, d.band, d.arr, d.hardness
             ),
             d.place, d.won) AS b,
-        b.1 AS deal_id, b.2 AS deal_type, b.3 AS closed_at, b.4 AS ends_at, b.5 AS account_name, b.6 AS segment,
-        b.7 AS account_executive, b.8 AS account_manager, b.9 AS team, b.10 AS currency, b.11 AS band,
-        b.12 AS coverage, b.13 AS missing, b.14 AS model_version, b.15 AS source_url, b.16 AS signed_price,
-        b.17 AS list_price, b.18 AS anticipated_price, b.19 AS arr, b.20 AS price_premium, b.21 AS hardness,
-        b.22 AS discount_depth, b.23 AS known_at,
+        b.1 AS deal_id, b.2 AS closed_at, b.3 AS ends_at, b.4 AS account_name, b.5 AS segment,
+        b.6 AS account_executive, b.7 AS account_manager, b.8 AS team, b.9 AS currency, b.10 AS band, b.11 AS arr,
+        b.12 AS hardness,
+        argMaxIf(
+            tuple(
+                d.deal_type, d.coverage, d.missing, d.model_version, d.source_url, d.signed_price, d.list_price,
+                d.anticipated_price, d.price_premium, d.discount_depth, d.known_from
+            ),
+            d.place, d.won) AS more,
+        more.1 AS deal_type, more.2 AS coverage, more.3 AS missing, more.4 AS model_version, more.5 AS source_url,
+        more.6 AS signed_price, more.7 AS list_price, more.8 AS anticipated_price, more.9 AS price_premium,
+        more.10 AS discount_depth, more.11 AS known_at,
         tuple(closed_at, deal_id) AS base,
         maxIf(tuple(d.closed_at, d.deal_id), NOT d.won AND d.deal_type = 'renewal') AS lost
     FROM
