@@ -96,6 +96,7 @@ const (
 	TickCaughtUp   TickStatus = "caught_up"
 	TickIncomplete TickStatus = "incomplete"
 	TickMissed     TickStatus = "missed"
+	TickBegun      TickStatus = "begun" // no tick: from here on the group's ticks are accounted for
 )
 
 // Entry is what one tick of one group appends to the alert log, all or nothing: its marker, its runs, its transitions.

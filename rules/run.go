@@ -23,6 +23,10 @@ const (
 	longestBackoff = 30 * time.Second
 )
 
+// overloads is how often a server may answer a tick with "not now" before that counts as the fault of the rule that asked: its
+// query may be what the server has no time or memory for.
+const overloads = 8
+
 // The clock is read again at least this often while waiting for a tick, so that a step of it is noticed.
 const longestWait = time.Minute
 
@@ -159,7 +163,14 @@ func (e *Engine) open(ctx context.Context, now time.Time, patient bool) ([]*ledg
 			}
 			l.schedule = s
 		}
-		if err := e.retry(ctx, g.Name, patient, func() error { _, err := e.load(ctx, l); return err }); err != nil {
+		err := e.retry(ctx, g.Name, patient, func() error {
+			last, err := e.load(ctx, l)
+			if err == nil && last.N == 0 && e.From.IsZero() {
+				err = e.begin(ctx, l, now)
+			}
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
 		ledgers = append(ledgers, l)
@@ -261,10 +272,17 @@ func (e *Engine) outage(err error) bool {
 		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// unreachable tells an outage from a query that is only too slow, which must not stop its group for ever. Where the
-// warehouse does not answer anything in time, the append fails too and the tick is repeated.
-func (e *Engine) unreachable(err error) bool {
-	return !errors.Is(err, context.DeadlineExceeded) && e.outage(err)
+// unreachable tells an outage from a query that is only too slow or asks for too much, which must not stop its group for ever.
+// Where the warehouse answers nothing in time, or takes nothing, the append fails too and the tick is repeated.
+func (e *Engine) unreachable(l *ledger, err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || !e.outage(err) {
+		return false
+	}
+	if e.Outage == nil || !e.Outage(err) {
+		return true
+	}
+	l.overload++
+	return l.overload < overloads
 }
 
 func (e *Engine) now() time.Time {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"fmt"
 	"slices"
@@ -22,6 +23,9 @@ const (
 	runError  = "error"
 )
 
+// RunStatuses are the words that churn.Run.Status can hold.
+var RunStatuses = []string{runOK, runNoData, runError}
+
 // ledger is where a group stands in the alert log.
 type ledger struct {
 	group    *Group
@@ -29,6 +33,7 @@ type ledger struct {
 	n        int64
 	tick     time.Time // the last tick accounted for
 	before   prior
+	overload int // times that the warehouse answered the tick at hand with "not now"
 }
 
 // load reads where the group stands; after it the ledger is as the log says.
@@ -55,6 +60,13 @@ func (l *ledger) remember(transitions []churn.Transition) {
 	}
 }
 
+// begin opens the ledger of a group that has none: ticks that come due from now on are accounted for, also where this
+// process ends before the first of them.
+func (e *Engine) begin(ctx context.Context, l *ledger, now time.Time) error {
+	entry := churn.Entry{Group: l.group.Name, N: 1, Writer: e.attempt(), Tick: now, At: now, Status: churn.TickBegun, Reason: "the group's ledger begins"}
+	return e.commit(ctx, l, entry)
+}
+
 // evaluate runs one tick and appends what it decides. Nothing changed where it returns an error, so it can be repeated.
 func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status churn.TickStatus, reason string) (err error) {
 	defer func() {
@@ -64,7 +76,7 @@ func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status
 	}()
 	began := e.now()
 	at := tick.Add(-l.group.EvalDelay)
-	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.Writer, Tick: tick, At: at, Status: status, Reason: reason}
+	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: tick, At: at, Status: status, Reason: reason}
 	if status != churn.TickMissed {
 		if err := e.look(ctx, l, &entry); err != nil {
 			return err
@@ -73,6 +85,7 @@ func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status
 	if err := e.commit(ctx, l, entry); err != nil {
 		return err
 	}
+	l.overload = 0
 	e.tell(entry, began)
 	return nil
 }
@@ -85,11 +98,14 @@ func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error 
 			return fmt.Errorf("waiting for what was known at %s: %w", entry.At.Format(time.RFC3339), err)
 		}
 		if status == churn.TickIncomplete {
+			if entry.Reason != "" { // a tick that is caught up can be incomplete too
+				reason = entry.Reason + "; " + reason
+			}
 			entry.Status, entry.Reason = status, reason
 		}
 	}
 	ages, agesErr := e.sourceAges(ctx, l.group, entry.At)
-	if agesErr != nil && e.unreachable(agesErr) {
+	if agesErr != nil && e.unreachable(l, agesErr) {
 		return agesErr
 	}
 	seen, runs := make([]observation, len(l.group.Rules)), make([]churn.Run, len(l.group.Rules))
@@ -104,15 +120,66 @@ func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error 
 		})
 	}
 	wg.Wait()
-	for _, err := range errs { // an outage: the whole tick is repeated
+	for i, err := range errs {
+		if err != nil && (ctx.Err() != nil || e.unreachable(l, err)) { // an outage: the whole tick is repeated
+			return fmt.Errorf("evaluating rule %s: %w", runs[i].Rule, err)
+		}
 		if err != nil {
-			return err
+			seen[i], runs[i].Status, runs[i].Error = observation{rule: l.group.Rules[i], failed: true}, runError, err.Error()
 		}
 	}
 	entry.Runs = runs
+	return e.conclude(ctx, l, entry, seen)
+}
+
+// conclude turns what was seen into transitions. A rule whose alerts cannot be concluded from fails, and its alerts hold:
+// neither the other rules nor the ticks after this one wait for it.
+func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, seen []observation) (err error) {
+	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
+		return err
+	}
+	for i, o := range seen {
+		alone := make([]observation, len(seen))
+		for j, other := range seen {
+			alone[j] = observation{rule: other.rule, failed: true}
+		}
+		alone[i] = o
+		_, err := e.decide(ctx, l, *entry, alone)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || e.unreachable(l, err):
+			return err
+		default:
+			seen[i] = observation{rule: o.rule, failed: true}
+			entry.Runs[i].Status, entry.Runs[i].Error = runError, err.Error()
+		}
+	}
+	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
+		return err
+	}
+	for i := range entry.Runs { // no rule alone is at fault
+		entry.Runs[i].Status, entry.Runs[i].Error = runError, err.Error()
+	}
+	entry.Transitions = nil
+	return nil
+}
+
+// decide applies the lifecycle and fixes what is published. A panic is an error like any other.
+func (e *Engine) decide(ctx context.Context, l *ledger, entry churn.Entry, seen []observation) (transitions []churn.Transition, err error) {
+	defer recovered(&err)
 	step := lifecycle{at: entry.At, holdoutShare: e.HoldoutShare, retired: e.retired}
 	entry.Transitions = step.step(l.before, l.group.Rules, seen)
-	return e.dress(ctx, l, entry)
+	if err := e.dress(ctx, l, &entry); err != nil {
+		return nil, err
+	}
+	return entry.Transitions, nil
+}
+
+// recovered turns a panic into the error of the function that defers it.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
+	}
 }
 
 func (e *Engine) settle(ctx context.Context, at time.Time) (churn.TickStatus, string, error) {
@@ -121,42 +188,27 @@ func (e *Engine) settle(ctx context.Context, at time.Time) (churn.TickStatus, st
 	return e.Settle(ctx, at)
 }
 
-// rule evaluates one rule. What goes wrong with it is in its run; an error is an outage.
-func (e *Engine) rule(ctx context.Context, r *Rule, at time.Time, ages map[string]time.Duration, agesErr error) (observation, churn.Run, error) {
-	run := churn.Run{Rule: r.Name, Started: e.now(), Status: runOK}
-	o, err := e.observe(ctx, r, at, &run)
-	if err != nil && (ctx.Err() != nil || e.unreachable(err)) {
-		return o, run, fmt.Errorf("evaluating rule %s: %w", r.Name, err)
-	}
-	if err == nil && len(r.Sources) > 0 {
-		if err = agesErr; err == nil {
-			if silent := r.silent(ages); silent != "" {
-				o.partial, run.Status, run.Error = true, runNoData, silent
-			}
-		}
-	}
-	if err != nil {
-		o = observation{rule: r, failed: true}
-		run.Status, run.Error = runError, err.Error()
-	}
-	run.Finished = e.now()
-	return o, run, nil
-}
-
-// observe runs one rule. A panic is this rule's error and nobody else's.
-func (e *Engine) observe(ctx context.Context, r *Rule, at time.Time, run *churn.Run) (o observation, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
+// rule evaluates one rule. Its error is a failure of this rule, or an outage. A panic is this rule's error and nobody else's.
+func (e *Engine) rule(ctx context.Context, r *Rule, at time.Time, ages map[string]time.Duration, agesErr error) (o observation, run churn.Run, err error) {
+	run = churn.Run{Rule: r.Name, Started: e.now(), Status: runOK}
+	defer func() { run.Finished = e.now() }()
+	defer recovered(&err)
 	rows, err := e.Warehouse.Rows(ctx, r.Query, at)
 	if err != nil {
-		return o, err
+		return o, run, err
 	}
 	run.Rows = len(rows)
-	alerts, err := r.read(rows)
-	return observation{rule: r, alerts: alerts}, err
+	o.rule = r
+	if o.alerts, err = r.read(rows); err != nil || len(r.Sources) == 0 {
+		return o, run, err
+	}
+	if agesErr != nil {
+		return o, run, agesErr
+	}
+	if silent := r.silent(ages); silent != "" {
+		o.partial, run.Status, run.Error = true, runNoData, silent
+	}
+	return o, run, nil
 }
 
 // sourceAges asks how long each source has been silent; only for groups whose rules name sources.
@@ -165,13 +217,11 @@ func (e *Engine) sourceAges(ctx context.Context, g *Group, at time.Time) (ages m
 		return nil, nil
 	}
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
 		if err != nil {
 			err = fmt.Errorf("reading the age of the sources: %w", err)
 		}
 	}()
+	defer recovered(&err)
 	rows, err := e.Warehouse.Rows(ctx, freshnessQuery, at)
 	if err != nil {
 		return nil, err
@@ -251,8 +301,14 @@ func (e *Engine) topic(l *ledger, t *churn.Transition) string {
 	return name
 }
 
-// commit appends the entry. Whenever its fate is not plain, the log decides: an entry of that number, tick and writer is
-// ours and was stored; one of another writer means that we are not the holder.
+// attempt names one attempt to append. Were two attempts of one process named alike, an insert that was given up and took
+// effect later would pass for the one after it, and what that one decided would be remembered though it is not in the log.
+func (e *Engine) attempt() string { return e.Writer + attemptMark + rand.Text()[:8] }
+
+const attemptMark = "#"
+
+// commit appends the entry. Whenever its fate is not plain, the log decides, and what it holds is what we remember: an entry
+// of that number and tick by any attempt of ours is ours; one of another writer means that we are not the holder.
 func (e *Engine) commit(ctx context.Context, l *ledger, entry churn.Entry) error {
 	won, err := e.Log.Append(ctx, entry)
 	if err == nil && won {
@@ -266,7 +322,7 @@ func (e *Engine) commit(ctx context.Context, l *ledger, entry churn.Entry) error
 		return stateErr
 	case stateErr != nil || last.N < entry.N:
 		return fmt.Errorf("appending tick %s of group %s: %w", entry.Tick.Format(time.RFC3339), entry.Group, orUnread(err))
-	case last.N == entry.N && last.Writer == entry.Writer && last.Tick.Equal(entry.Tick):
+	case last.N == entry.N && strings.HasPrefix(last.Writer, e.Writer+attemptMark) && last.Tick.Equal(entry.Tick):
 		return nil
 	}
 	return fmt.Errorf("appending tick %s of group %s: entry %d is by %q: %w",
