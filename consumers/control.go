@@ -96,6 +96,7 @@ func (c *Control) begin(generation *kafka.Generation, log *slog.Logger, topic st
 		log.Info("holding the control partition", "generation", generation.ID)
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
+		// gofail: var holderTakesOver struct{}
 		err := work(ctx, generation.ID)
 		if ctx.Err() != nil { // given up, not finished
 			log.Info("gave the control partition up", "generation", generation.ID, "error", err)

@@ -69,6 +69,7 @@ func (d *deadLetters) close() error { return errors.Join(d.many.Close(), d.singl
 
 // write returns those messages that are not acknowledged, with the error.
 func (d *deadLetters) write(ctx context.Context, messages []kafka.Message) ([]kafka.Message, error) {
+	// gofail: var consumersBeforeDeadLetters struct{}
 	var small, large []kafka.Message
 	for _, m := range messages {
 		// The sizes of kafka-go count a little more than ours; half the limit is far from both.

@@ -67,7 +67,9 @@ func (l *laneOf[E]) store(ctx, live context.Context, w *worker, events []E, orig
 	err = w.patiently(ctx, live, "storing a chunk", waitStore, func(ctx context.Context) error {
 		l.date(events, origins, w.Clock())
 		began := time.Now()
+		// gofail: var consumersBeforeInsert struct{}
 		err := l.insert(ctx, name, events)
+		// gofail: var consumersAfterInsert struct{}
 		if err == nil {
 			w.Metrics.insert.WithLabelValues(w.tp.Topic).Observe(time.Since(began).Seconds())
 		}
@@ -125,6 +127,7 @@ func (w *worker) refuse(ctx, live context.Context, refused []refusal) error {
 	if err != nil {
 		return err
 	}
+	// gofail: var consumersAfterDeadLetters struct{}
 	return w.recordRejected(ctx, live, rows)
 }
 

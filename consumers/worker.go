@@ -28,11 +28,13 @@ type committer interface {
 // commit says that everything below next is stored or acknowledged as a dead letter. A generation that has been replaced is refused
 // by the broker. kafka-go bounds the request by Config.CommitTimeout.
 func (w *worker) commit(next int64) error {
+	// gofail: var consumersBeforeCommit struct{}
 	err := w.generation.CommitOffsets(map[string]map[int]int64{w.tp.Topic: {w.tp.Partition: next}})
 	if err != nil {
 		w.Metrics.commitErrors.Inc()
 		return fmt.Errorf("committing %s up to offset %d: %w", w.tp, next, err)
 	}
+	// gofail: var consumersAfterCommit struct{}
 	return nil
 }
 

@@ -77,7 +77,9 @@ func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []ch
 			records[i].Headers = append(records[i].Headers, kafka.Header{Key: header.Key, Value: []byte(header.Value)})
 		}
 	}
+	// gofail: var publishBeforeWrite struct{}
 	offset, err := d.produce(ctx, topic, records)
+	// gofail: var publishAfterWrite struct{}
 	if err != nil {
 		// Whether it arrived is unknown. The topic itself will say.
 		delete(d.topics, topic)

@@ -32,9 +32,11 @@ func (w *Warehouse) Append(ctx context.Context, e churn.Entry) (mine bool, err e
 	}
 	doing := fmt.Sprintf("appending entry %d of group %s to the alert log", e.N, e.Group)
 	token := fmt.Sprintf("%s/%d", e.Group, e.N)
+	// gofail: var logBeforeClaim struct{}
 	if err := w.insert(ctx, doing, "insert_log", token, len(rows), logColumns(rows, w.clock())); err != nil {
 		return false, err
 	}
+	// gofail: var logAfterClaim struct{}
 	winner := ""
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"group": e.Group, "n": strconv.FormatInt(e.N, 10)})
 	err = w.each(ctx, "log_writer", parameters, func(scan func(...any) error) error { return scan(&winner) })

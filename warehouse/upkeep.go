@@ -114,6 +114,7 @@ func (u *Upkeep) pass(ctx context.Context, next map[churn.TopicPartition]int64) 
 			return r, err
 		}
 		r.Accounts = len(touched)
+		// gofail: var upkeepBeforeRows struct{}
 		for accounts := range slices.Chunk(touched, accountsPerPass) {
 			links, err := u.renew(ctx, version, accounts)
 			if err != nil {
@@ -122,6 +123,7 @@ func (u *Upkeep) pass(ctx context.Context, next map[churn.TopicPartition]int64) 
 			r.Links += links
 		}
 	}
+	// gofail: var upkeepAfterRows struct{}
 	if err := u.record(ctx, version, started, next, r.Accounts); err != nil {
 		return r, err
 	}
@@ -224,6 +226,7 @@ func (u *Upkeep) renew(ctx context.Context, version uint64, accounts []string) (
 	if err := u.together(ctx, version, accounts, nil, "drop_deal_versions", "drop_attempt_versions"); err != nil {
 		return 0, err
 	}
+	// gofail: var upkeepBeforeLinks struct{}
 	if links, err = u.link(ctx, version, touched); err != nil {
 		return 0, err
 	}
