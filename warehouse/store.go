@@ -25,14 +25,33 @@ var dataErrors = map[int32]bool{
 	321: true, 349: true, 407: true, 469: true,
 }
 
-// StoreDeals inserts one chunk, all or nothing. The token makes a plain retry of the same chunk store nothing twice.
-func (w *Warehouse) StoreDeals(ctx context.Context, token string, events []churn.DealEvent) error {
-	return w.insert(ctx, fmt.Sprintf("inserting %d deals", len(events)), "insert_deals", token, len(events), dealColumns(events))
+// InsertDeals stores blocks of NewDealBlock in one insert, all or nothing, and stamps the events that nothing else dates. The
+// token makes a plain retry of the same insert store nothing twice.
+func (w *Warehouse) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error {
+	return insertBlocks(ctx, w, "inserting %d deals", "insert_deals", token, known, blocks)
 }
 
-// StoreTickets inserts one chunk, all or nothing, as StoreDeals does.
+// InsertTickets stores blocks of NewTicketBlock, as InsertDeals does.
+func (w *Warehouse) InsertTickets(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.TicketEvent]) error {
+	return insertBlocks(ctx, w, "inserting %d tickets", "insert_tickets", token, known, blocks)
+}
+
+// StoreDeals is InsertDeals for a few events that are there as values.
+func (w *Warehouse) StoreDeals(ctx context.Context, token string, events []churn.DealEvent) error {
+	return w.InsertDeals(ctx, token, w.clock(), blocksOf(w.NewDealBlock, events))
+}
+
+// StoreTickets is InsertTickets for a few events that are there as values.
 func (w *Warehouse) StoreTickets(ctx context.Context, token string, events []churn.TicketEvent) error {
-	return w.insert(ctx, fmt.Sprintf("inserting %d tickets", len(events)), "insert_tickets", token, len(events), ticketColumns(events))
+	return w.InsertTickets(ctx, token, w.clock(), blocksOf(w.NewTicketBlock, events))
+}
+
+func blocksOf[E any](open func() churn.Block[E], events []E) []churn.Block[E] {
+	b := open()
+	for i := range events {
+		b.Add(&events[i])
+	}
+	return []churn.Block[E]{b}
 }
 
 // StoreRejected inserts what was refused, all or nothing.
@@ -103,110 +122,6 @@ func amount(m churn.OptionalMoney) *decimal.Decimal {
 // each makes a list column out of what every event has several of.
 func each[E, X, V any](events []E, list func(*E) []X, value func(*X) V) [][]V {
 	return column(events, func(e *E) []V { return column(list(e), value) })
-}
-
-func dealColumns(events []churn.DealEvent) []any {
-	type D = churn.DealEvent
-	type C = churn.Contribution
-	contributions := func(e *D) []C { return e.Hardness.Contributions }
-	return []any{
-		column(events, func(e *D) string { return e.AccountID }),
-		column(events, func(e *D) string { return e.DealID }),
-		column(events, func(e *D) string { return e.EventID }),
-		column(events, func(e *D) int64 { return e.Revision }),
-		column(events, func(e *D) time.Time { return e.OccurredAt }),
-		column(events, func(e *D) string { return string(e.Hash[:]) }),
-		column(events, func(e *D) time.Time { return e.KnownAt }),
-		column(events, func(e *D) string { return e.AccountName }),
-		column(events, func(e *D) string { return e.Segment }),
-		column(events, func(e *D) string { return e.ContractID }),
-		column(events, func(e *D) string { return e.RenewalOf }),
-		column(events, func(e *D) string { return string(e.Type) }),
-		column(events, func(e *D) string { return string(e.Outcome) }),
-		column(events, func(e *D) string { return e.Currency }),
-		column(events, func(e *D) *decimal.Decimal { return amount(e.SignedPrice) }),
-		column(events, func(e *D) *decimal.Decimal { return amount(e.ListPrice) }),
-		column(events, func(e *D) *decimal.Decimal { return amount(e.Anticipated) }),
-		column(events, func(e *D) *decimal.Decimal { return amount(e.AnnualValue) }),
-		column(events, func(e *D) uint16 { return uint16(e.TermMonths) }),
-		column(events, func(e *D) time.Time { return e.ClosedAt }),
-		column(events, func(e *D) time.Time { return churn.ContractEnd(e.ClosedAt, e.EndsAt, e.TermMonths) }),
-		column(events, func(e *D) bool { return !e.EndsAt.IsZero() }),
-		column(events, func(e *D) string { return e.Owners.AccountExecutive }),
-		column(events, func(e *D) string { return e.Owners.AccountManager }),
-		column(events, func(e *D) string { return e.Owners.Team }),
-		column(events, func(e *D) bool { return e.Negotiation != nil }),
-		column(events, func(e *D) *float64 {
-			if e.Hardness.Band == churn.BandUnknown {
-				return nil
-			}
-			return &e.Hardness.Score
-		}),
-		column(events, func(e *D) string { return string(e.Hardness.Band) }),
-		column(events, func(e *D) float64 { return e.Hardness.Coverage }),
-		each(events, contributions, func(c *C) string { return c.Component }),
-		each(events, contributions, func(c *C) float64 { return c.Value }),
-		each(events, contributions, func(c *C) float64 { return c.Points }),
-		each(events, contributions, func(c *C) string { return c.Evidence }),
-		column(events, func(e *D) []string { return e.Hardness.Missing }),
-		column(events, func(e *D) *float64 { return e.Hardness.DiscountDepth }),
-		column(events, func(e *D) string { return e.Hardness.ModelVersion }),
-		column(events, func(e *D) string { return e.Source.System }),
-		column(events, func(e *D) string { return e.Source.URL }),
-		column(events, func(e *D) string { return e.Topic }),
-		column(events, func(e *D) int32 { return int32(e.Partition) }),
-		column(events, func(e *D) int64 { return e.Offset }),
-		column(events, func(e *D) time.Time { return e.Time }),
-		column(events, func(e *D) string { return string(e.Payload) }),
-	}
-}
-
-func ticketColumns(events []churn.TicketEvent) []any {
-	type T = churn.TicketEvent
-	type F = churn.Finding
-	findings := func(e *T) []F { return e.Attempt.Findings }
-	return []any{
-		column(events, func(e *T) string { return e.AccountID }),
-		column(events, func(e *T) string { return e.TicketID }),
-		column(events, func(e *T) string { return e.EventID }),
-		column(events, func(e *T) int64 { return e.Revision }),
-		column(events, func(e *T) time.Time { return e.OccurredAt }),
-		column(events, func(e *T) string { return string(e.Hash[:]) }),
-		column(events, func(e *T) time.Time { return e.KnownAt }),
-		column(events, func(e *T) string { return e.ContractID }),
-		column(events, func(e *T) time.Time { return e.OpenedAt }),
-		column(events, func(e *T) string { return e.Status }),
-		column(events, func(e *T) string { return e.Priority }),
-		column(events, func(e *T) string { return e.Channel }),
-		column(events, func(e *T) string { return e.Subject }),
-		column(events, func(e *T) []string { return e.Tags }),
-		column(events, func(e *T) string { return e.Category }),
-		column(events, func(e *T) *float64 { return e.Satisfaction }),
-		column(events, func(e *T) bool { return e.OutageRelated }),
-		column(events, func(e *T) bool { return e.VendorError }),
-		column(events, func(e *T) string { return e.Assignee }),
-		column(events, func(e *T) bool { return len(e.Attempt.Findings) > 0 }),
-		column(events, func(e *T) time.Time {
-			if len(e.Attempt.Findings) == 0 {
-				return e.OpenedAt
-			}
-			return e.Attempt.At
-		}),
-		each(events, findings, func(f *F) string { return f.Class }),
-		each(events, findings, func(f *F) string { return string(f.Strength) }),
-		each(events, findings, func(f *F) float64 { return f.Confidence }),
-		each(events, findings, func(f *F) string { return f.Quote }),
-		each(events, findings, func(f *F) string { return f.Rule }),
-		each(events, findings, func(f *F) bool { return f.Confirmatory }),
-		column(events, func(e *T) string { return e.Attempt.ModelVersion }),
-		column(events, func(e *T) string { return e.Source.System }),
-		column(events, func(e *T) string { return e.Source.URL }),
-		column(events, func(e *T) string { return e.Topic }),
-		column(events, func(e *T) int32 { return int32(e.Partition) }),
-		column(events, func(e *T) int64 { return e.Offset }),
-		column(events, func(e *T) time.Time { return e.Time }),
-		column(events, func(e *T) string { return string(e.Payload) }),
-	}
 }
 
 func rejectedColumns(rejected []churn.Rejected) []any {

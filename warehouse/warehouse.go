@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ClickHouse/ch-go/chpool"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
@@ -65,6 +66,7 @@ func (c Config) Validate() error {
 // Warehouse is a connection pool to one database. Its methods may be called concurrently.
 type Warehouse struct {
 	conn   driver.Conn
+	blocks *chpool.Pool // for events, which are many
 	config Config
 	clock  func() time.Time
 
@@ -100,7 +102,11 @@ func Open(c Config, clock func() time.Time) (*Warehouse, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing connections to ClickHouse at %s: %w", c.Addr, err)
 	}
-	return &Warehouse{conn: conn, config: c, clock: clock, won: map[string]won{}}, nil
+	blocks, err := openBlocks(options)
+	if err != nil {
+		return nil, fmt.Errorf("preparing connections to ClickHouse at %s: %w", c.Addr, err)
+	}
+	return &Warehouse{conn: conn, blocks: blocks, config: c, clock: clock, won: map[string]won{}}, nil
 }
 
 func (c Config) options() (*clickhouse.Options, error) {
@@ -143,7 +149,10 @@ func (c Config) options() (*clickhouse.Options, error) {
 func (w *Warehouse) Database() string { return w.config.Database }
 
 // Close ends all connections.
-func (w *Warehouse) Close() error { return w.conn.Close() }
+func (w *Warehouse) Close() error {
+	w.blocks.Close()
+	return w.conn.Close()
+}
 
 // Ping asks the server for a sign of life. It asks from the server's own database, for ours may not exist yet.
 func (w *Warehouse) Ping(ctx context.Context) error {
