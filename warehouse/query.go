@@ -2,7 +2,9 @@ package warehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"time"
@@ -37,19 +39,23 @@ func (w *Warehouse) exec(ctx context.Context, name string, options ...clickhouse
 	return w.explain("running the statement "+name, w.conn.Exec(clickhouse.Context(ctx, options...), query(name)))
 }
 
-// ruleSettings bound what a rule's query may do: it reads, and it ends.
-var ruleSettings = clickhouse.Settings{"readonly": 2, "max_execution_time": 60}
+// What a rule's query may do is bounded: it reads, and it ends. The driver makes max_execution_time out of the deadline and
+// overwrites what is set here, and a query that ends by its deadline is no overload, which one would wait out.
+var (
+	ruleSettings = clickhouse.Settings{"readonly": 2}
+	ruleTimeout  = time.Minute
+)
 
 // Rows runs a rule's query as of an instant, which the query reads as {at:DateTime64(3, 'UTC')}.
 func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
 	w.keeping.RLock()
 	defer w.keeping.RUnlock()
-	ctx, cancel := w.within(ctx)
+	ctx, cancel := context.WithTimeout(ctx, min(ruleTimeout, w.config.QueryTimeout))
 	defer cancel()
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(ruleSettings), clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)}))
 	rows, err := w.conn.Query(ctx, flatten().Replace(text))
 	if err != nil {
-		return nil, w.explain("running the query", err)
+		return nil, w.explain("running the query", tooSlow(err))
 	}
 	defer rows.Close()
 	types, names := rows.ColumnTypes(), rows.Columns()
@@ -68,7 +74,15 @@ func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]chur
 		}
 		all = append(all, row)
 	}
-	return all, w.explain("reading rows", rows.Err())
+	return all, w.explain("reading rows", tooSlow(rows.Err()))
+}
+
+// tooSlow tells a deadline that ended the reading from a network that failed, as which the driver reports it.
+func tooSlow(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("there was no answer within %s: %w", ruleTimeout, context.DeadlineExceeded)
+	}
+	return err
 }
 
 // plain turns what the driver scanned into the few types that churn.Row allows.
