@@ -21,6 +21,8 @@ type holder struct {
 	positions *consumers.Positions
 	upkeep    *warehouse.Upkeep
 	settled   time.Time // everything that was known by then is visible and linked
+	waited    time.Time // what was known by then was waited for, in vain
+	why       string    // it was in vain
 }
 
 func (p *pipeline) holder() *holder { return &holder{pipeline: p, positions: p.consumers.Positions()} }
@@ -112,6 +114,9 @@ func (h *holder) settle(ctx context.Context, at time.Time) (churn.TickStatus, st
 	if !at.After(h.settled) {
 		return churn.TickRun, "", nil
 	}
+	if !at.After(h.waited) { // groups that share a tick wait once, not one after the other
+		return churn.TickIncomplete, h.why, nil
+	}
 	asked := h.clock()
 	status, reason, err := h.await(ctx)
 	if err != nil {
@@ -122,6 +127,8 @@ func (h *holder) settle(ctx context.Context, at time.Time) (churn.TickStatus, st
 	}
 	if status == churn.TickRun {
 		h.settled = asked
+	} else {
+		h.waited, h.why = asked, reason
 	}
 	return status, reason, nil
 }

@@ -44,6 +44,9 @@ func newWatch(r prometheus.Registerer, set *rules.Set) *watch {
 			for _, state := range []churn.State{churn.Firing, churn.Resolved, churn.NoData, churn.QueryError} {
 				w.alerts.WithLabelValues(rule.Name, string(state))
 			}
+			for _, status := range rules.RunStatuses {
+				w.runs.WithLabelValues(rule.Name, status)
+			}
 		}
 	}
 	return w
