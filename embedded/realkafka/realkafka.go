@@ -43,9 +43,22 @@ type Options struct {
 	// Dir keeps configuration, log and data across starts. Defaults to a
 	// temporary directory that Stop removes.
 	Dir string
+	// Port is the loopback port of the broker. Defaults to a free one.
+	Port int
+	// Listeners are further ones, each for clients that are to reach the broker
+	// by another way. Defaults to none.
+	Listeners []Listener
 	// Properties go after those of server.properties and win over them.
 	// Defaults to none.
 	Properties map[string]string
+}
+
+// Listener is one more loopback port, whose clients are told to go on at
+// Advertised: a proxy, for example.
+type Listener struct {
+	Name       string // capitals
+	Port       int
+	Advertised string // host:port
 }
 
 // Kafka is a running broker.
@@ -91,7 +104,7 @@ func start(ctx context.Context, options Options) (*Kafka, error) {
 	}
 	for try := 1; ; try++ {
 		k := &Kafka{dir: dir, temporary: temporary, stopping: make(chan struct{})}
-		err := k.run(ctx, jars, options.Properties)
+		err := k.run(ctx, jars, options)
 		if err == nil {
 			return k, nil
 		}
@@ -102,8 +115,8 @@ func start(ctx context.Context, options Options) (*Kafka, error) {
 }
 
 // run makes one try, and leaves no process behind when it fails.
-func (k *Kafka) run(ctx context.Context, jars string, properties map[string]string) error {
-	config, err := k.configure(properties)
+func (k *Kafka) run(ctx context.Context, jars string, options Options) error {
+	config, err := k.configure(options)
 	if err != nil {
 		return err
 	}
@@ -132,10 +145,13 @@ func (k *Kafka) run(ctx context.Context, jars string, properties map[string]stri
 	return nil
 }
 
-func (k *Kafka) configure(properties map[string]string) (path string, err error) {
+func (k *Kafka) configure(options Options) (path string, err error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return "", err
+	}
+	if options.Port != 0 {
+		ports[0] = options.Port
 	}
 	k.addr = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	path = filepath.Join(k.dir, "server.properties")
@@ -145,7 +161,7 @@ func (k *Kafka) configure(properties map[string]string) (path string, err error)
 	}
 	err = propertiesFile.Execute(file, map[string]any{
 		"BrokerPort": ports[0], "ControllerPort": ports[1],
-		"LogDir": filepath.Join(k.dir, "data"), "Properties": properties,
+		"LogDir": filepath.Join(k.dir, "data"), "Properties": options.Properties, "Listeners": options.Listeners,
 	})
 	if err := errors.Join(err, file.Close()); err != nil {
 		return "", fmt.Errorf("writing the configuration: %w", err)

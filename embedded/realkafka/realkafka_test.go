@@ -2,6 +2,7 @@ package realkafka
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -103,6 +104,28 @@ func readOne(t *testing.T, addrs []string) string {
 		t.Fatal(err)
 	}
 	return string(record.Value)
+}
+
+func TestKafkaTellsClientsOfAListenerWhereToGoOn(t *testing.T) {
+	needKafka(t)
+	ports, err := freePorts(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := fmt.Sprintf("127.0.0.1:%d", ports[1])
+	k := startKafka(t, Options{Port: ports[0], Listeners: []Listener{{Name: "PROXIED", Port: ports[1], Advertised: "127.0.0.1:19"}}})
+	if want := fmt.Sprintf("127.0.0.1:%d", ports[0]); k.Addrs()[0] != want {
+		t.Errorf("it listens at %v, want %s", k.Addrs(), want)
+	}
+	for addr, want := range map[string]int{k.Addrs()[0]: ports[0], behind: 19} {
+		got, err := (&kafka.Client{Addr: kafka.TCP(addr)}).Metadata(t.Context(), &kafka.MetadataRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Brokers) != 1 || got.Brokers[0].Port != want {
+			t.Errorf("at %s it tells of %v, want port %d", addr, got.Brokers, want)
+		}
+	}
 }
 
 func TestKafkaSaysWhyItDoesNotStart(t *testing.T) {
