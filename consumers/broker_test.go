@@ -99,7 +99,7 @@ func TestBadRecordsBecomeDeadLetters(t *testing.T) {
 		if len(store.deals) != 2 || len(store.rejected) != 3 {
 			t.Errorf("stored %d deals and %d rejections, want 2 and 3", len(store.deals), len(store.rejected))
 		}
-		if e := store.deals[at(churn.Position{Topic: topics.Deals, Offset: 4})]; !e.KnownAt.Equal(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)) {
+		if e := store.deals[position(churn.Position{Topic: topics.Deals, Offset: 4})]; !e.KnownAt.Equal(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)) {
 			t.Errorf("the header's time of knowing was lost: %s", e.KnownAt)
 		}
 	})
@@ -187,9 +187,11 @@ type member struct {
 	stored atomic.Int64
 }
 
-func (m *member) StoreDeals(ctx context.Context, token string, events []churn.DealEvent) error {
-	m.stored.Add(int64(len(events)))
-	return m.memory.StoreDeals(ctx, token, events)
+func (m *member) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error {
+	for _, b := range blocks {
+		m.stored.Add(int64(b.Len()))
+	}
+	return m.memory.InsertDeals(ctx, token, known, blocks)
 }
 
 func TestRebalanceLosesNothing(t *testing.T) {

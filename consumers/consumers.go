@@ -15,13 +15,16 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// Store keeps events and rejections. Each call is one atomic insert, and a repeat of a token stores nothing more. An error that
-// has a method RowRefused() bool which says true blames the rows: the chunk is cut in two until the guilty ones are found.
-// Any other error means that the store is away: the same call is made again until it works. Slices belong to the caller
-// again when a call returns.
+// Store keeps events and rejections. It opens the blocks that events are gathered in, and takes them back, with the instant
+// that they became known, in one atomic insert; a repeat of a token stores nothing more. An error that has a method
+// RowRefused() bool which says true blames the rows: the chunk is cut in two until the guilty ones are found. Any other error
+// means that the store is away: the same call is made again until it works. What is passed belongs to the caller again when
+// a call returns.
 type Store interface {
-	StoreDeals(ctx context.Context, token string, events []churn.DealEvent) error
-	StoreTickets(ctx context.Context, token string, events []churn.TicketEvent) error
+	NewDealBlock() churn.Block[churn.DealEvent]
+	NewTicketBlock() churn.Block[churn.TicketEvent]
+	InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error
+	InsertTickets(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.TicketEvent]) error
 	StoreRejected(ctx context.Context, token string, rejected []churn.Rejected) error
 }
 
@@ -37,20 +40,21 @@ type Consumers struct {
 
 	inFlight *semaphore.Weighted
 	letters  *deadLetters
+	lanes    map[string]lane
 
 	mu      sync.Mutex
 	joined  bool
 	waiting map[string]int // what for -> partitions
 }
 
-// lanes are the two topics with what differs between them.
-func (c *Consumers) lanes() map[string]lane {
+// newLanes makes the lanes of the two topics with what differs between them.
+func (c *Consumers) newLanes() map[string]lane {
 	topics := c.Kafka.Topics()
 	return map[string]lane{
-		topics.Deals: newLane(c.Enrichment.deal, c.Store.StoreDeals,
-			func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }),
-		topics.Tickets: newLane(c.Enrichment.ticket, c.Store.StoreTickets,
-			func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp }),
+		topics.Deals: newLane(c.Enrichment.deal, func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp },
+			c.Store.NewDealBlock, c.Store.InsertDeals),
+		topics.Tickets: newLane(c.Enrichment.ticket, func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp },
+			c.Store.NewTicketBlock, c.Store.InsertTickets),
 	}
 }
 
@@ -122,7 +126,7 @@ func (c *Consumers) Run(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	lanes := c.lanes()
+	c.lanes = c.newLanes()
 	group, err := newGroup(c.Kafka, c.Config, c.Config.Group, c.Config.SessionTimeout, c.Positions().Topics)
 	if err != nil {
 		return err
@@ -141,23 +145,35 @@ func (c *Consumers) Run(ctx context.Context) error {
 		}
 		c.setJoined(true)
 		c.Metrics.generations.Inc()
-		c.take(generation, lanes, counts)
+		c.take(generation, counts)
 	}
 }
 
-// take starts a worker for each partition that the generation assigns to us. kafka-go asks for the next generation only when
-// all of them have returned.
-func (c *Consumers) take(generation *kafka.Generation, lanes map[string]lane, counts map[string]int) {
+// take starts the lane of each topic of which the generation assigns partitions to us. kafka-go asks for the next generation
+// only when all of them have returned.
+func (c *Consumers) take(generation *kafka.Generation, counts map[string]int) {
 	held := 0
 	for topic, assignments := range generation.Assignments {
-		for _, a := range assignments {
-			held++
-			w := &worker{Consumers: c, tp: churn.TopicPartition{Topic: topic, Partition: a.ID}, start: a.Offset, generation: generation}
-			generation.Start(func(ctx context.Context) { lanes[topic].run(ctx, w) })
+		if len(assignments) == 0 {
+			continue
 		}
+		held += len(assignments)
+		w := &worker{Consumers: c, topic: topic, partitions: len(assignments), generation: generation}
+		var partitions []*partition
+		for _, a := range assignments {
+			partitions = append(partitions, &partition{worker: w, tp: churn.TopicPartition{Topic: topic, Partition: a.ID}, start: a.Offset})
+		}
+		generation.Start(func(ctx context.Context) { c.lanes[topic].run(ctx, w, partitions) })
 	}
 	generation.Start(func(ctx context.Context) { c.watchPartitions(ctx, counts) })
 	c.Log.Info("consuming", "group", generation.GroupID, "generation", generation.ID, "partitions", held)
+}
+
+// hurry has what is gathered stored now: memory is short, and only storing makes room.
+func (c *Consumers) hurry() {
+	for _, l := range c.lanes {
+		l.hurry()
+	}
 }
 
 // watchPartitions returns, and so ends the generation, when a topic has another number of partitions than before. Unlike

@@ -3,6 +3,7 @@ package consumers
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -157,13 +158,15 @@ func rejected(r *refusal, at time.Time) churn.Rejected {
 }
 
 // rejectedToken names rows of rejected_events as token does those of events.
-func rejectedToken(tp churn.TopicPartition, rows []churn.Rejected) string {
+func rejectedToken(rows []churn.Rejected) string {
 	digest := sha256.New()
+	var place []byte
 	for i := range rows {
-		digest.Write(rows[i].Hash[:])
+		place = binary.AppendVarint(place[:0], int64(rows[i].Partition))
+		place = binary.AppendVarint(place, rows[i].Offset)
+		digest.Write(append(place, rows[i].Hash[:]...))
 	}
-	return fmt.Sprintf("%s/%d/%d-%d/%s/rejected", tp.Topic, tp.Partition, rows[0].Offset, rows[len(rows)-1].Offset,
-		hex.EncodeToString(digest.Sum(nil)[:8]))
+	return rows[0].Topic + "/" + hex.EncodeToString(digest.Sum(nil)[:16]) + "/rejected"
 }
 
 // shorten cuts at most at limit bytes and leaves valid UTF-8.

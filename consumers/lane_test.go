@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,11 +29,21 @@ func testWorker() *worker {
 	return &worker{
 		Consumers: &Consumers{Config: config, Metrics: NewMetrics(nil), Log: slog.New(slog.DiscardHandler), Clock: time.Now,
 			inFlight: semaphore.NewWeighted(config.MaxBytesInFlight), waiting: map[string]int{}},
-		tp: churn.TopicPartition{Topic: "deals"},
+		topic: "deals", partitions: 3,
 	}
 }
 
-func eventLane(insert func(token string, offsets []int64) error) *laneOf[churn.DealEvent] {
+// kept is a block that keeps the events.
+type kept struct{ events []churn.DealEvent }
+
+func (k *kept) Add(e *churn.DealEvent)            { k.events = append(k.events, *e) }
+func (k *kept) Len() int                          { return len(k.events) }
+func (k *kept) Payload(i int) []byte              { return k.events[i].Payload }
+func (k *kept) Reset()                            { k.events = nil }
+func keep() churn.Block[churn.DealEvent]          { return &kept{} }
+func stampOfDeal(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }
+
+func eventLane(insert func(token string, known time.Time, positions []churn.Position) error) *laneOf[churn.DealEvent] {
 	return newLane(
 		func(r *broker.Record, e *churn.DealEvent) *churn.Rejection {
 			if string(r.Value) == "bad" {
@@ -40,31 +51,28 @@ func eventLane(insert func(token string, offsets []int64) error) *laneOf[churn.D
 			}
 			e.Stamp = stampOf(r, time.Time{})
 			return nil
-		},
-		func(_ context.Context, token string, events []churn.DealEvent) error {
-			offsets := make([]int64, len(events))
-			for i := range events {
-				offsets[i] = events[i].Offset
+		}, stampOfDeal, keep,
+		func(_ context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error {
+			var positions []churn.Position
+			for _, b := range blocks {
+				for _, e := range b.(*kept).events {
+					positions = append(positions, e.Position)
+				}
 			}
-			return insert(token, offsets)
+			return insert(token, known, positions)
 		},
-		func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp },
 	)
 }
 
-// Whatever rows the store refuses, and however often it is away between, exactly those rows are refused and every other one is
-// stored once.
+// Whatever rows the store refuses, in however many pieces, and however often it is away between, exactly those rows are refused
+// and every other one is stored once.
 func TestBisectingFindsExactlyTheGuilty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, 40).Draw(t, "rows")
-		bad := map[int64]bool{}
-		for _, offset := range rapid.SliceOfDistinct(rapid.Int64Range(0, int64(n)-1), func(o int64) int64 { return o }).Draw(t, "guilty") {
-			bad[offset] = true
-		}
+		var want, stored []churn.Position
+		bad := map[churn.Position]bool{}
 		away := rapid.SliceOfN(rapid.Bool(), 0, 20).Draw(t, "away")
-		var stored []int64
 		tokens := map[string]bool{}
-		lane := eventLane(func(token string, offsets []int64) error {
+		lane := eventLane(func(token string, _ time.Time, positions []churn.Position) error {
 			if len(away) > 0 {
 				gone := away[0]
 				away = away[1:]
@@ -75,33 +83,50 @@ func TestBisectingFindsExactlyTheGuilty(t *testing.T) {
 			if tokens[token] {
 				t.Fatalf("token %s is used for two inserts", token)
 			}
-			for _, o := range offsets {
-				if bad[o] {
+			for _, p := range positions {
+				if bad[p] {
 					return fmt.Errorf("inserting: %w", guilty{})
 				}
 			}
 			tokens[token] = true
-			stored = append(stored, offsets...)
+			stored = append(stored, positions...)
 			return nil
 		})
-		c := lane.open()
-		for o := range n {
-			lane.add(c, &broker.Record{Position: churn.Position{Offset: int64(o)}, Key: fmt.Append(nil, o), Value: fmt.Append(nil, "v", o)})
+		var pieces []*piece[churn.DealEvent]
+		for partition, n := range rapid.SliceOfN(rapid.IntRange(0, 15), 1, 5).Draw(t, "rows") {
+			p := lane.piece(churn.TopicPartition{Topic: "deals", Partition: partition})
+			for o := range n {
+				r := broker.Record{Position: churn.Position{Topic: "deals", Partition: partition, Offset: int64(o), Time: time.UnixMilli(int64(o)).UTC()},
+					Key: fmt.Append(nil, o), Value: fmt.Append(nil, "v", o), Headers: []broker.Header{{Key: "h", Value: fmt.Append(nil, o)}}}
+				lane.add(p, &r)
+				want = append(want, r.Position)
+				bad[r.Position] = rapid.Bool().Draw(t, "guilty")
+			}
+			pieces = append(pieces, p)
 		}
-		refused, err := lane.store(context.Background(), context.Background(), testWorker(), c.events, c.origins)
+		refused, err := lane.store(context.Background(), context.Background(), testWorker(), pieces)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(refused) != len(bad) || len(stored)+len(refused) != n {
-			t.Fatalf("stored %v, refused %d of %d guilty", stored, len(refused), len(bad))
-		}
+		accused := map[churn.Position]bool{}
 		for _, r := range refused {
-			if !bad[r.record.Offset] || string(r.record.Key) != fmt.Sprint(r.record.Offset) || string(r.record.Value) != fmt.Sprint("v", r.record.Offset) {
+			accused[r.record.Position] = true
+			o := fmt.Sprint(r.record.Offset)
+			if string(r.record.Key) != o || string(r.record.Value) != "v"+o || len(r.record.Headers) != 1 || string(r.record.Headers[0].Value) != o {
 				t.Fatalf("refused %+v", r.record)
 			}
 		}
-		if !slices.IsSorted(stored) {
-			t.Fatalf("stored out of order: %v", stored)
+		var innocent []churn.Position
+		for _, p := range want {
+			if bad[p] != accused[p] {
+				t.Fatalf("%+v is guilty: %t, refused: %t", p, bad[p], accused[p])
+			}
+			if !bad[p] {
+				innocent = append(innocent, p)
+			}
+		}
+		if !slices.Equal(stored, innocent) {
+			t.Fatalf("stored %v, want %v", stored, innocent)
 		}
 	})
 }
@@ -110,104 +135,112 @@ func TestStampsAreOfTheAttemptThatStored(t *testing.T) {
 	w := testWorker()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w.Clock = func() time.Time { now = now.Add(time.Minute); return now }
-	history := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
-	var seen [][]time.Time
-	lane := eventLane(nil)
-	lane.insert = func(_ context.Context, _ string, events []churn.DealEvent) error {
-		var stamps []time.Time
-		for _, e := range events {
-			stamps = append(stamps, e.KnownAt)
-		}
-		if seen = append(seen, stamps); len(seen) < 3 {
+	var seen []time.Time
+	lane := eventLane(func(_ string, known time.Time, _ []churn.Position) error {
+		if seen = append(seen, known); len(seen) < 3 {
 			return errors.New("away")
 		}
 		return nil
-	}
-	event := lane.event
-	lane.event = func(r *broker.Record, e *churn.DealEvent) *churn.Rejection {
-		why := event(r, e)
-		if r.Offset == 1 {
-			e.KnownAt = history
-		}
-		return why
-	}
-	c := lane.open()
-	for o := range 3 {
-		lane.add(c, &broker.Record{Position: churn.Position{Offset: int64(o)}})
-	}
-	if _, err := lane.store(context.Background(), context.Background(), w, c.events, c.origins); err != nil {
+	})
+	p := lane.piece(churn.TopicPartition{Topic: "deals"})
+	lane.add(p, &broker.Record{})
+	if _, err := lane.store(context.Background(), context.Background(), w, []*piece[churn.DealEvent]{p}); err != nil {
 		t.Fatal(err)
 	}
-	for i, stamps := range seen {
-		want := time.Date(2026, 1, 1, 0, i+1, 0, 0, time.UTC)
-		if !stamps[0].Equal(want) || !stamps[1].Equal(history) || !stamps[2].Equal(want) {
-			t.Errorf("attempt %d: %v", i, stamps)
+	for i, known := range seen {
+		if want := time.Date(2026, 1, 1, 0, i+1, 0, 0, time.UTC); !known.Equal(want) {
+			t.Errorf("attempt %d is stamped %s, want %s", i, known, want)
 		}
 	}
 }
 
 func TestATokenNamesPlaceAndContent(t *testing.T) {
 	lane := eventLane(nil)
-	name := func(value string, offsets ...int64) string {
-		c := lane.open()
+	name := func(partition int, value string, offsets ...int64) string {
+		p := lane.piece(churn.TopicPartition{Topic: "deals", Partition: partition})
 		for _, o := range offsets {
-			lane.add(c, &broker.Record{Position: churn.Position{Offset: o}, Value: []byte(value)})
+			lane.add(p, &broker.Record{Position: churn.Position{Offset: o}, Value: []byte(value)})
 		}
-		return token(churn.TopicPartition{Topic: "deals", Partition: 2}, c.events, lane.stamp)
+		return token([]*piece[churn.DealEvent]{p})
 	}
-	if got := name("a", 5, 6, 9); !strings.HasPrefix(got, "deals/2/5-9/") || got != name("a", 5, 6, 9) {
+	if got := name(2, "a", 5, 6, 9); !strings.HasPrefix(got, "deals/") || got != name(2, "a", 5, 6, 9) {
 		t.Errorf("token %s", got)
 	}
-	if name("a", 5, 6) == name("b", 5, 6) || name("a", 5, 6) == name("a", 5, 7) {
-		t.Error("other rows have the same token")
+	names := map[string]bool{}
+	for _, n := range []string{name(2, "a", 5, 6), name(2, "b", 5, 6), name(2, "a", 5, 7), name(3, "a", 5, 6), name(2, "a", 5, 6, 6), name(2, "a", 4, 6)} {
+		if names[n] {
+			t.Error("other rows have the same token")
+		}
+		names[n] = true
 	}
 }
 
-// Whatever the sizes and the limits, chunks cover every record in order, keep within the limits, and give all memory back.
+// Whatever the sizes and the limits, chunks cover every record of each partition in order, keep within the limits, and give all
+// memory back.
 func TestChunksCoverEverythingWithinBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := testWorker()
 		w.Config.ChunkRows = rapid.IntRange(1, 20).Draw(t, "rows")
 		w.Config.ChunkBytes = rapid.IntRange(1, 4<<20).Draw(t, "bytes")
+		w.Config.ChunkWait = time.Millisecond
 		w.Config.MaxBytesInFlight = rapid.Int64Range(4*reserveStep, 8*reserveStep).Draw(t, "in flight")
 		w.inFlight = semaphore.NewWeighted(w.Config.MaxBytesInFlight)
-		sizes := rapid.SliceOfN(rapid.IntRange(0, 10<<20), 0, 30).Draw(t, "sizes")
-		lane := eventLane(nil)
-		chunks := make(chan *chunk[churn.DealEvent])
-		f := &fetching[churn.DealEvent]{lane: lane, worker: w, chunks: chunks, current: lane.open()}
-		done := make(chan int64)
-		go func() {
-			next := int64(0)
-			for c := range chunks {
-				if c.rows() > w.Config.ChunkRows || c.next != next+int64(c.rows()) || c.rows() == 0 {
-					panic(fmt.Sprintf("a chunk of %d rows up to %d after %d", c.rows(), c.next, next))
-				}
-				if c.reserved > w.Config.MaxBytesInFlight {
-					panic(fmt.Sprintf("%d bytes reserved", c.reserved))
-				}
-				next = c.next
-				lane.release(w, c)
-			}
-			done <- next
-		}()
+		sizes := make([][]int, rapid.IntRange(1, 4).Draw(t, "partitions"))
+		for i := range sizes {
+			sizes[i] = rapid.SliceOfN(rapid.IntRange(0, 10<<20), 0, 12).Draw(t, "sizes")
+		}
+		deals := eventLane(nil)
+		w.lanes = map[string]lane{"deals": deals}
+		live, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		pieces, chunks := make(chan *piece[churn.DealEvent]), make(chan *chunk[churn.DealEvent])
+		var reading, gathering sync.WaitGroup
+		gathering.Go(func() { _ = deals.gather(live, w, pieces, chunks) })
 		value := make([]byte, 10<<20)
-		for o, size := range sizes {
-			record := &broker.Record{Position: churn.Position{Offset: int64(o)}, Value: value[:size]}
-			if size%5 == 0 {
-				record.Value = []byte("bad")
+		left := 0
+		for i := range sizes {
+			left += len(sizes[i])
+			reading.Go(func() {
+				p := &partition{worker: w, tp: churn.TopicPartition{Topic: "deals", Partition: i}}
+				f := &fetching[churn.DealEvent]{lane: deals, partition: p, pieces: pieces, current: deals.piece(p.tp)}
+				defer func() { deals.release(w, f.current) }()
+				for o, size := range sizes[i] {
+					record := &broker.Record{Position: churn.Position{Topic: "deals", Partition: i, Offset: int64(o)}, Value: value[:size]}
+					if size%5 == 0 {
+						record.Value = []byte("bad")
+					}
+					if err := f.take(live, record); err != nil {
+						panic(err)
+					}
+				}
+				if err := f.handOverIfAny(live); err != nil {
+					panic(err)
+				}
+			})
+		}
+		next := map[int]int64{}
+		for left > 0 {
+			c := <-chunks
+			if c.rows == 0 || c.rows > w.Config.ChunkRows {
+				t.Fatalf("a chunk of %d rows, where %d are the most", c.rows, w.Config.ChunkRows)
 			}
-			if err := f.take(context.Background(), record); err != nil {
-				t.Fatal(err)
+			for _, p := range c.pieces {
+				if p.next != next[p.tp.Partition]+int64(p.rows()) {
+					t.Fatalf("a piece of %d rows of partition %d up to %d after %d", p.rows(), p.tp.Partition, p.next, next[p.tp.Partition])
+				}
+				next[p.tp.Partition] = p.next
 			}
+			for partition, end := range c.next {
+				if end != next[partition] {
+					t.Fatalf("partition %d would be committed to %d, though the chunk ends at %d", partition, end, next[partition])
+				}
+			}
+			left -= c.rows
+			deals.releaseAll(w, c.pieces)
 		}
-		if err := f.handOverIfAny(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		close(chunks)
-		if next := <-done; next != int64(len(sizes)) {
-			t.Fatalf("chunks end at %d of %d", next, len(sizes))
-		}
-		lane.release(w, f.current)
+		reading.Wait()
+		cancel()
+		gathering.Wait()
 		if !w.inFlight.TryAcquire(w.Config.MaxBytesInFlight) {
 			t.Fatal("memory was not given back")
 		}

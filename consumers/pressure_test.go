@@ -81,7 +81,7 @@ type stuck struct {
 	entered chan struct{}
 }
 
-func (s *stuck) StoreDeals(ctx context.Context, _ string, _ []churn.DealEvent) error {
+func (s *stuck) InsertDeals(ctx context.Context, _ string, _ time.Time, _ []churn.Block[churn.DealEvent]) error {
 	s.entered <- struct{}{}
 	<-ctx.Done()
 	return ctx.Err()
@@ -116,10 +116,10 @@ type slow struct {
 	entered, proceed chan struct{}
 }
 
-func (s *slow) StoreDeals(ctx context.Context, token string, events []churn.DealEvent) error {
+func (s *slow) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error {
 	s.entered <- struct{}{}
 	<-s.proceed
-	return s.memory.StoreDeals(ctx, token, events)
+	return s.memory.InsertDeals(ctx, token, known, blocks)
 }
 
 func TestStoppingLetsAnInsertFinishAndCommits(t *testing.T) {
@@ -239,13 +239,28 @@ func TestSettledSaysWhoIsBehind(t *testing.T) {
 // discard is a store that takes no time.
 type discard struct{ rows chan int }
 
-func (d discard) StoreDeals(_ context.Context, _ string, events []churn.DealEvent) error {
-	d.rows <- len(events)
+// none is a block that counts.
+type none[E any] struct{ rows int }
+
+func (n *none[E]) Add(*E)             { n.rows++ }
+func (n *none[E]) Len() int           { return n.rows }
+func (n *none[E]) Payload(int) []byte { return nil }
+func (n *none[E]) Reset()             { n.rows = 0 }
+
+func (d discard) NewDealBlock() churn.Block[churn.DealEvent]     { return &none[churn.DealEvent]{} }
+func (d discard) NewTicketBlock() churn.Block[churn.TicketEvent] { return &none[churn.TicketEvent]{} }
+
+func (d discard) InsertDeals(_ context.Context, _ string, _ time.Time, blocks []churn.Block[churn.DealEvent]) error {
+	for _, b := range blocks {
+		d.rows <- b.Len()
+	}
 	return nil
 }
 
-func (d discard) StoreTickets(_ context.Context, _ string, events []churn.TicketEvent) error {
-	d.rows <- len(events)
+func (d discard) InsertTickets(_ context.Context, _ string, _ time.Time, blocks []churn.Block[churn.TicketEvent]) error {
+	for _, b := range blocks {
+		d.rows <- b.Len()
+	}
 	return nil
 }
 func (d discard) StoreRejected(context.Context, string, []churn.Rejected) error { return nil }

@@ -103,28 +103,66 @@ func (m *memory) insert(token string, ids []string, put func()) error {
 	return nil
 }
 
-func at(p churn.Position) string { return fmt.Sprintf("%s/%d/%d", p.Topic, p.Partition, p.Offset) }
+func position(p churn.Position) string {
+	return fmt.Sprintf("%s/%d/%d", p.Topic, p.Partition, p.Offset)
+}
 
-func (m *memory) StoreDeals(_ context.Context, token string, events []churn.DealEvent) error {
+// kept is a block that keeps the events.
+type kept[E any] struct {
+	events []E
+	stamp  func(*E) *churn.Stamp
+}
+
+func (k *kept[E]) Add(e *E)             { k.events = append(k.events, *e) }
+func (k *kept[E]) Len() int             { return len(k.events) }
+func (k *kept[E]) Payload(i int) []byte { return k.stamp(&k.events[i]).Payload }
+func (k *kept[E]) Reset()               { k.events = nil }
+
+// known gives the events of some blocks, each dated.
+func known[E any](blocks []churn.Block[E], known time.Time) []E {
+	var events []E
+	for _, b := range blocks {
+		k := b.(*kept[E])
+		for _, e := range k.events {
+			if s := k.stamp(&e); s.KnownAt.IsZero() {
+				s.KnownAt = known
+			}
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+func (m *memory) NewDealBlock() churn.Block[churn.DealEvent] {
+	return &kept[churn.DealEvent]{stamp: func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }}
+}
+
+func (m *memory) NewTicketBlock() churn.Block[churn.TicketEvent] {
+	return &kept[churn.TicketEvent]{stamp: func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp }}
+}
+
+func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, blocks []churn.Block[churn.DealEvent]) error {
+	events := known(blocks, at)
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].EventID
 	}
 	return m.insert(token, ids, func() {
 		for _, e := range events {
-			m.deals[at(e.Position)] = e
+			m.deals[position(e.Position)] = e
 		}
 	})
 }
 
-func (m *memory) StoreTickets(_ context.Context, token string, events []churn.TicketEvent) error {
+func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, blocks []churn.Block[churn.TicketEvent]) error {
+	events := known(blocks, at)
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].EventID
 	}
 	return m.insert(token, ids, func() {
 		for _, e := range events {
-			m.tickets[at(e.Position)] = e
+			m.tickets[position(e.Position)] = e
 		}
 	})
 }
@@ -132,7 +170,7 @@ func (m *memory) StoreTickets(_ context.Context, token string, events []churn.Ti
 func (m *memory) StoreRejected(_ context.Context, token string, rows []churn.Rejected) error {
 	return m.insert(token, nil, func() {
 		for _, r := range rows {
-			m.rejected[at(r.Position)] = r
+			m.rejected[position(r.Position)] = r
 		}
 	})
 }

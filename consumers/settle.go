@@ -7,7 +7,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 )
 
@@ -22,7 +21,7 @@ func (l *laneOf[E]) settleAll(live context.Context, w *worker, chunks <-chan *ch
 			return live.Err()
 		case c := <-chunks:
 			err := l.settle(ctx, live, w, c)
-			l.release(w, c)
+			l.releaseAll(w, c.pieces)
 			if err != nil {
 				return err
 			}
@@ -32,46 +31,53 @@ func (l *laneOf[E]) settleAll(live context.Context, w *worker, chunks <-chan *ch
 
 // settle stores the events, then has the dead letters acknowledged and recorded, and only then commits.
 func (l *laneOf[E]) settle(ctx, live context.Context, w *worker, c *chunk[E]) error {
-	stored := 0
-	if len(c.events) > 0 {
-		refused, err := l.store(ctx, live, w, c.events, c.origins)
-		if err != nil {
-			return err
-		}
-		stored = len(c.events) - len(refused)
-		c.refused = append(c.refused, refused...)
+	refused, err := l.store(ctx, live, w, c.pieces)
+	if err != nil {
+		return err
 	}
-	if len(c.refused) > 0 {
-		if err := w.refuse(ctx, live, c.refused); err != nil {
+	for _, p := range c.pieces {
+		refused = append(refused, p.refused...)
+	}
+	if len(refused) > 0 {
+		if err := w.refuse(ctx, live, refused); err != nil {
 			return err
 		}
 	}
 	if err := w.commit(c.next); err != nil {
 		return err
 	}
-	topic := w.tp.Topic
-	w.Metrics.rows.WithLabelValues(topic).Add(float64(stored))
-	for i := range c.refused {
-		w.Metrics.rejected.WithLabelValues(topic, string(c.refused[i].why.Code)).Inc()
+	w.Metrics.rows.WithLabelValues(w.topic).Add(float64(c.rows - len(refused)))
+	for i := range refused {
+		w.Metrics.rejected.WithLabelValues(w.topic, string(refused[i].why.Code)).Inc()
 	}
-	if rows := stored + len(c.refused); rows > 0 {
-		w.Metrics.chunks.WithLabelValues(topic).Inc()
-		w.Metrics.chunkRows.WithLabelValues(topic).Observe(float64(rows))
+	if c.rows > 0 {
+		w.Metrics.chunks.WithLabelValues(w.topic).Inc()
+		w.Metrics.chunkRows.WithLabelValues(w.topic).Observe(float64(c.rows))
 	}
 	return nil
 }
 
-// store inserts the events, and cuts them in two where the store blames the rows, until the guilty ones stand alone.
-func (l *laneOf[E]) store(ctx, live context.Context, w *worker, events []E, origins []origin) (refused []refusal, err error) {
-	name := token(w.tp, events, l.stamp)
+// store inserts the events of some pieces, and cuts them in two where the store blames the rows, until the guilty ones stand
+// alone. An event must not claim to have been known while the store was away, for ticks of that time did not see it: each
+// attempt has a stamp of its own, and of two attempts under one token the first that took effect counts.
+func (l *laneOf[E]) store(ctx, live context.Context, w *worker, pieces []*piece[E]) (refused []refusal, err error) {
+	var blocks []churn.Block[E]
+	rows := 0
+	for _, p := range pieces {
+		blocks = append(blocks, p.block)
+		rows += p.block.Len()
+	}
+	if rows == 0 {
+		return nil, nil
+	}
+	name := token(pieces)
 	err = w.patiently(ctx, live, "storing a chunk", waitStore, func(ctx context.Context) error {
-		l.date(events, origins, w.Clock())
 		began := time.Now()
 		// gofail: var consumersBeforeInsert struct{}
-		err := l.insert(ctx, name, events)
+		err := l.insert(ctx, name, w.Clock().UTC().Truncate(time.Millisecond), blocks)
 		// gofail: var consumersAfterInsert struct{}
 		if err == nil {
-			w.Metrics.insert.WithLabelValues(w.tp.Topic).Observe(time.Since(began).Seconds())
+			w.Metrics.insert.WithLabelValues(w.topic).Observe(time.Since(began).Seconds())
 		}
 		return err
 	})
@@ -80,35 +86,38 @@ func (l *laneOf[E]) store(ctx, live context.Context, w *worker, events []E, orig
 		return nil, nil
 	case !rowRefused(err):
 		return nil, err
-	case len(events) == 1:
-		return []refusal{l.refusedRow(&events[0], &origins[0], err)}, nil
-	}
-	half := len(events) / 2
-	refused, err = l.store(ctx, live, w, events[:half], origins[:half])
-	if err != nil {
-		return nil, err
-	}
-	more, err := l.store(ctx, live, w, events[half:], origins[half:])
-	return append(refused, more...), err
-}
-
-// date stamps the events that no header dates with the instant of this very attempt: an event must not claim to have been known
-// while the store was away, for ticks of that time did not see it. Of two attempts under one token the first that took effect counts.
-func (l *laneOf[E]) date(events []E, origins []origin, now time.Time) {
-	now = now.UTC().Truncate(time.Millisecond)
-	for i := range events {
-		if !origins[i].dated {
-			l.stamp(&events[i]).KnownAt = now
+	case rows == 1:
+		for _, p := range pieces {
+			if p.block.Len() == 1 {
+				return []refusal{refusalOf(p.record(0), churn.Rejection{Code: churn.CodeRefusedByStore, Reason: err.Error()})}, nil
+			}
 		}
 	}
+	for _, half := range l.halves(pieces) {
+		more, err := l.store(ctx, live, w, half)
+		if err != nil {
+			return nil, err
+		}
+		refused = append(refused, more...)
+	}
+	return refused, nil
 }
 
-func (l *laneOf[E]) refusedRow(event *E, o *origin, err error) refusal {
-	s := l.stamp(event)
-	return refusal{
-		record: broker.Record{Position: s.Position, Key: o.key, Value: s.Payload, Headers: o.headers},
-		why:    churn.Rejection{Code: churn.CodeRefusedByStore, Reason: err.Error()},
+// halves cuts pieces in two: between pieces where there are several, else by decoding the one's records anew.
+func (l *laneOf[E]) halves(pieces []*piece[E]) [2][]*piece[E] {
+	if n := len(pieces); n > 1 {
+		return [2][]*piece[E]{pieces[:n/2], pieces[n/2:]}
 	}
+	whole := pieces[0]
+	part := func(from, to int) []*piece[E] {
+		p := l.piece(whole.tp)
+		for i := from; i < to; i++ {
+			l.add(p, whole.record(i)) // what could be decoded once can be again
+		}
+		return []*piece[E]{p}
+	}
+	n := whole.block.Len()
+	return [2][]*piece[E]{part(0, n/2), part(n/2, n)}
 }
 
 // refuse has the dead letters acknowledged by the brokers and then recorded in the store.
@@ -135,14 +144,14 @@ func (w *worker) refuse(ctx, live context.Context, refused []refusal) error {
 // dead-letter topic.
 func (w *worker) recordRejected(ctx, live context.Context, rows []churn.Rejected) error {
 	err := w.patiently(ctx, live, "recording rejections", waitStore, func(ctx context.Context) error {
-		return w.Store.StoreRejected(ctx, rejectedToken(w.tp, rows), rows)
+		return w.Store.StoreRejected(ctx, rejectedToken(rows), rows)
 	})
 	if err == nil || !rowRefused(err) {
 		return err
 	}
 	if len(rows) == 1 {
 		w.Log.Error("the store refuses to record a rejection; its record is in the dead-letter topic",
-			"partition", w.tp.String(), "offset", rows[0].Offset, "code", rows[0].Code, "error", err)
+			"topic", w.topic, "partition", rows[0].Partition, "offset", rows[0].Offset, "code", rows[0].Code, "error", err)
 		return nil
 	}
 	half := len(rows) / 2

@@ -12,12 +12,19 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// worker is one partition under one generation.
+// worker is what the partitions of one topic share under one generation.
 type worker struct {
 	*Consumers
-	tp         churn.TopicPartition
-	start      int64 // where the generation begins; negative where the group never committed
+	topic      string
+	partitions int // that are ours
 	generation committer
+}
+
+// partition is one partition under one generation.
+type partition struct {
+	*worker
+	tp    churn.TopicPartition
+	start int64 // where the generation begins; negative where the group never committed
 }
 
 // committer is the part of kafka.Generation that a worker needs.
@@ -25,23 +32,23 @@ type committer interface {
 	CommitOffsets(offsets map[string]map[int]int64) error
 }
 
-// commit says that everything below next is stored or acknowledged as a dead letter. A generation that has been replaced is refused
-// by the broker. kafka-go bounds the request by Config.CommitTimeout.
-func (w *worker) commit(next int64) error {
+// commit says that everything below next, by partition, is stored or acknowledged as a dead letter. A generation that has been
+// replaced is refused by the broker. kafka-go bounds the request by Config.CommitTimeout.
+func (w *worker) commit(next map[int]int64) error {
 	// gofail: var consumersBeforeCommit struct{}
-	err := w.generation.CommitOffsets(map[string]map[int]int64{w.tp.Topic: {w.tp.Partition: next}})
+	err := w.generation.CommitOffsets(map[string]map[int]int64{w.topic: next})
 	if err != nil {
 		w.Metrics.commitErrors.Inc()
-		return fmt.Errorf("committing %s up to offset %d: %w", w.tp, next, err)
+		return fmt.Errorf("committing %s up to %v: %w", w.topic, next, err)
 	}
 	// gofail: var consumersAfterCommit struct{}
 	return nil
 }
 
 // errAbandoned ends the work on a chunk that is not stored; another generation reads it again.
-var errAbandoned = errors.New("the partition was given up before the chunk was stored")
+var errAbandoned = errors.New("the partitions were given up before the chunk was stored")
 
-// patiently makes attempts until one succeeds or the rows themselves are at fault. live ends when the partition is given up:
+// patiently makes attempts until one succeeds or the rows themselves are at fault. live ends when the partitions are given up:
 // then the attempt under way is the last one. ctx ends when even that must stop.
 func (w *worker) patiently(ctx, live context.Context, what, waitsFor string, attempt func(context.Context) error) error {
 	pause := w.pause()
@@ -50,24 +57,24 @@ func (w *worker) patiently(ctx, live context.Context, what, waitsFor string, att
 		err := attempt(trying)
 		cancel()
 		if n > 1 && (err == nil || rowRefused(err)) {
-			w.addWaiting(waitsFor, -1)
-			w.Log.Info("going on", "doing", what, "partition", w.tp.String(), "attempts", n)
+			w.addWaiting(waitsFor, -w.partitions)
+			w.Log.Info("going on", "doing", what, "topic", w.topic, "attempts", n)
 		}
 		if err == nil || rowRefused(err) {
 			return err
 		}
 		if n == 1 {
-			w.addWaiting(waitsFor, +1)
+			w.addWaiting(waitsFor, w.partitions)
 		}
 		if live.Err() != nil || ctx.Err() != nil {
-			w.addWaiting(waitsFor, -1)
+			w.addWaiting(waitsFor, -w.partitions)
 			return errors.Join(errAbandoned, err)
 		}
 		if n == 1 || pause.next == pause.most {
-			w.Log.Warn("waiting and trying again", "doing", what, "partition", w.tp.String(), "attempt", n, "error", err)
+			w.Log.Warn("waiting and trying again", "doing", what, "topic", w.topic, "attempt", n, "error", err)
 		}
 		if !pause.wait(live) {
-			w.addWaiting(waitsFor, -1)
+			w.addWaiting(waitsFor, -w.partitions)
 			return errors.Join(errAbandoned, err)
 		}
 	}
@@ -80,41 +87,41 @@ func rowRefused(err error) bool {
 }
 
 // startAt turns the assignment into an offset.
-func (w *worker) startAt(ctx context.Context) (int64, error) {
-	if w.start >= 0 {
-		return w.start, nil
+func (p *partition) startAt(ctx context.Context) (int64, error) {
+	if p.start >= 0 {
+		return p.start, nil
 	}
-	held, err := w.held(ctx)
+	held, err := p.held(ctx)
 	return held.Start, err
 }
 
-func (w *worker) held(ctx context.Context) (broker.Range, error) {
-	ranges, err := w.Kafka.Ranges(ctx, w.tp.Topic)
-	return ranges[w.tp], err
+func (p *partition) held(ctx context.Context) (broker.Range, error) {
+	ranges, err := p.Kafka.Ranges(ctx, p.tp.Topic)
+	return ranges[p.tp], err
 }
 
 // endConfirmations is how often a partition must be seen to end before our offset: a new leader may lag for a moment.
 const endConfirmations = 3
 
 // outOfRange decides where to go on when the partition does not hold the offset, and says loudly what that means.
-func (w *worker) outOfRange(ctx context.Context, offset int64, seen int) (int64, error) {
-	held, err := w.held(ctx)
+func (p *partition) outOfRange(ctx context.Context, offset int64, seen int) (int64, error) {
+	held, err := p.held(ctx)
 	if err != nil {
 		return offset, err
 	}
 	switch {
 	case offset < held.Start:
-		w.Metrics.lost.WithLabelValues(w.tp.Topic).Add(float64(held.Start - offset))
-		w.Log.Error("records were deleted before they were consumed: the topic's retention is shorter than our delay",
-			"partition", w.tp.String(), "expected", offset, "first", held.Start, "lost", held.Start-offset)
+		p.Metrics.lost.WithLabelValues(p.tp.Topic).Add(float64(held.Start - offset))
+		p.Log.Error("records were deleted before they were consumed: the topic's retention is shorter than our delay",
+			"partition", p.tp.String(), "expected", offset, "first", held.Start, "lost", held.Start-offset)
 		return held.Start, nil
 	case offset > held.End && seen >= endConfirmations:
-		w.Metrics.rewound.WithLabelValues(w.tp.Topic).Inc()
-		w.Log.Error("the partition ends before our offset: the topic was made anew or lost records; reading it from its start, which counts nothing twice",
-			"partition", w.tp.String(), "expected", offset, "end", held.End, "start", held.Start)
+		p.Metrics.rewound.WithLabelValues(p.tp.Topic).Inc()
+		p.Log.Error("the partition ends before our offset: the topic was made anew or lost records; reading it from its start, which counts nothing twice",
+			"partition", p.tp.String(), "expected", offset, "end", held.End, "start", held.Start)
 		return held.Start, nil
 	}
-	return offset, fmt.Errorf("%s does not hold offset %d (it holds %d to %d): %w", w.tp, offset, held.Start, held.End, kafka.OffsetOutOfRange)
+	return offset, fmt.Errorf("%s does not hold offset %d (it holds %d to %d): %w", p.tp, offset, held.Start, held.End, kafka.OffsetOutOfRange)
 }
 
 // draining returns a context that outlives live by the drain timeout, so that what is being stored may finish.
