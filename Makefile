@@ -72,6 +72,10 @@ fuzz: ## Fuzz every target for a short while: FUZZTIME=10s
 bench: engine ## Measure the pipeline on this machine; prints machine and versions
 	@go run ./bench $(FLAGS)
 
+.PHONY: chaos
+chaos: engine ## Kill, pause, cut and slow everything, then compare with the truth: FLAGS='-records 1000000 -faults 200 -for 35m'
+	@go run ./chaos $(FLAGS)
+
 .PHONY: docs
 docs: build engine ## Write the docs that are generated from the code
 	@bin/aftershock config reference | scripts/insert docs/config.md

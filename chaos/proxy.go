@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/Shopify/toxiproxy/v2/stream"
+	"github.com/Shopify/toxiproxy/v2/toxics"
+	"github.com/rs/zerolog"
+)
+
+// proxy stands between one replica and one server.
+type proxy struct {
+	*toxiproxy.Proxy
+	gate *gate
+}
+
+var toxiServer = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+
+// newProxy starts a proxy on a free port. The server behind it need not run yet.
+func newProxy(name, upstream string) (*proxy, error) {
+	p := &proxy{Proxy: toxiproxy.NewProxy(toxiServer, name, "127.0.0.1:0", upstream), gate: &gate{}}
+	gates.Store(name, p.gate)
+	for _, direction := range []string{"upstream", "downstream"} {
+		if err := p.add(fmt.Sprintf(`{"name":"gate-%s","type":"gate-%[1]s","stream":"%[1]s","attributes":{"gate":%q}}`, direction, name)); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.Start(); err != nil {
+		return nil, fmt.Errorf("starting a proxy before %s: %w", upstream, err)
+	}
+	return p, nil
+}
+
+func (p *proxy) add(toxic string) error {
+	if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+		return fmt.Errorf("adding the toxic %s: %w", toxic, err)
+	}
+	return nil
+}
+
+// cut ends all connections and refuses new ones until the returned function is called.
+func (p *proxy) cut() (mend func()) {
+	p.Stop()
+	return func() {
+		for p.Start() != nil { // its port is taken for a moment, at most
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+}
+
+// slow delays both directions until the returned function is called.
+func (p *proxy) slow(latency, jitter time.Duration) (mend func(), err error) {
+	for _, direction := range []string{"upstream", "downstream"} {
+		err = p.add(fmt.Sprintf(`{"name":"slow-%s","type":"latency","stream":"%[1]s","attributes":{"latency":%d,"jitter":%d}}`,
+			direction, latency.Milliseconds(), jitter.Milliseconds()))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_ = p.Toxics.RemoveToxic(ctx, "slow-upstream")
+		_ = p.Toxics.RemoveToxic(ctx, "slow-downstream")
+	}, nil
+}
+
+// gate swallows the answers to an insert: once a request that holds the wanted words has passed and more was sent after it,
+// nothing comes back any more, while the server carries the request out.
+type gate struct {
+	wanted   atomic.Pointer[[]byte] // nil: everything passes
+	shut     atomic.Bool
+	swallows atomic.Int64
+}
+
+var gates sync.Map // name of a proxy -> *gate, for toxics know only their attributes
+
+// deafen drops the answers to the first insert into the table that comes by within the patience, and to whatever else is asked
+// meanwhile, then cuts the connections. It reports whether an answer was dropped.
+func (p *proxy) deafen(ctx context.Context, table string, patience, deaf time.Duration) bool {
+	words := []byte("INSERT INTO " + table)
+	p.gate.swallows.Store(0)
+	p.gate.wanted.Store(&words)
+	defer func() {
+		p.gate.wanted.Store(nil)
+		if p.gate.shut.Load() {
+			mend := p.cut()
+			p.gate.shut.Store(false)
+			mend()
+		}
+	}()
+	if !until(ctx, patience, func() bool { return p.gate.shut.Load() }) {
+		return false
+	}
+	sleep(ctx, deaf)
+	return p.gate.swallows.Load() > 0
+}
+
+type requests struct {
+	Gate string `json:"gate"`
+}
+
+func (t *requests) Pipe(stub *toxics.ToxicStub) {
+	g := gateOf(t.Gate)
+	began := false
+	pipe(stub, func(chunk *stream.StreamChunk) bool {
+		if words := g.wanted.Load(); words == nil {
+			began = false
+		} else if began {
+			g.shut.Store(true)
+		} else {
+			began = bytes.Contains(chunk.Data, *words)
+		}
+		return true
+	})
+}
+
+type answers struct {
+	Gate string `json:"gate"`
+}
+
+func (t *answers) Pipe(stub *toxics.ToxicStub) {
+	g := gateOf(t.Gate)
+	pipe(stub, func(*stream.StreamChunk) bool {
+		if g.shut.Load() {
+			g.swallows.Add(1)
+			return false
+		}
+		return true
+	})
+}
+
+func gateOf(name string) *gate {
+	g, _ := gates.Load(name)
+	return g.(*gate)
+}
+
+// pipe passes on the chunks that the function lets pass.
+func pipe(stub *toxics.ToxicStub, pass func(*stream.StreamChunk) bool) {
+	for {
+		select {
+		case <-stub.Interrupt:
+			return
+		case chunk := <-stub.Input:
+			if chunk == nil {
+				stub.Close()
+				return
+			}
+			if pass(chunk) {
+				stub.Output <- chunk
+			}
+		}
+	}
+}
+
+func init() {
+	toxics.Register("gate-upstream", new(requests))
+	toxics.Register("gate-downstream", new(answers))
+}

@@ -1,0 +1,1 @@
+SELECT topic, partition, offset, code FROM rejected_events FINAL FORMAT TabSeparated
