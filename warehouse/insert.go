@@ -53,6 +53,8 @@ func insertBlocks[E any](ctx context.Context, w *Warehouse, doing, name, token s
 	input := make(proto.Input, len(left[0].input))
 	next := func(context.Context) error {
 		if len(left) == 0 {
+			// Rows that are still there at the end are sent, once more.
+			input[0].Data = new(proto.ColStr)
 			return io.EOF
 		}
 		copy(input, left[0].input)
