@@ -25,7 +25,7 @@ func Available() (ok bool, reason string) {
 	if version, err := strconv.Atoi(string(found[1])); err != nil || version < oldestJava {
 		return false, fmt.Sprintf("real Kafka needs Java %d or later, here is %s: try to install one", oldestJava, found[1])
 	}
-	if _, ok := fetched(); ok {
+	if _, ok := broker.fetched(); ok {
 		return true, ""
 	}
 	if _, err := exec.LookPath("mvn"); err != nil {

@@ -13,21 +13,27 @@ import (
 	"github.com/aftershock/aftershock/embedded/internal/child"
 )
 
-//go:embed pom.xml
-var pom []byte
+// project is a Maven project that names jars.
+type project []byte
 
-// cacheDir is where the artifacts of this very pom.xml lie: a change of it is another directory.
-func cacheDir() (string, error) {
+//go:embed pom.xml
+var broker project
+
+//go:embed tools.xml
+var tools project
+
+// cacheDir is where the artifacts of this very project lie: a change of it is another directory.
+func (p project) cacheDir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("finding the cache directory: %w", err)
 	}
-	return filepath.Join(cache, "aftershock", fmt.Sprintf("kafka-%.8x", sha256.Sum256(pom))), nil
+	return filepath.Join(cache, "aftershock", fmt.Sprintf("kafka-%.8x", sha256.Sum256(p))), nil
 }
 
 // fetched is the directory of the jars, if they are there already.
-func fetched() (string, bool) {
-	dir, err := cacheDir()
+func (p project) fetched() (string, bool) {
+	dir, err := p.cacheDir()
 	if err != nil {
 		return "", false
 	}
@@ -36,13 +42,13 @@ func fetched() (string, bool) {
 	return jars, err == nil
 }
 
-// fetch lets Maven copy Kafka and what it needs into the cache, once. Several
+// fetch lets Maven copy the jars and what they need into the cache, once. Several
 // processes may call it at a time: the first fetches and the others wait.
-func fetch(ctx context.Context) (jars string, err error) {
-	if jars, ok := fetched(); ok {
+func (p project) fetch(ctx context.Context) (jars string, err error) {
+	if jars, ok := p.fetched(); ok {
 		return jars, nil
 	}
-	dir, err := cacheDir()
+	dir, err := p.cacheDir()
 	if err != nil {
 		return "", err
 	}
@@ -54,18 +60,18 @@ func fetch(ctx context.Context) (jars string, err error) {
 		return "", fmt.Errorf("waiting for another process that fetches Kafka: %w", err)
 	}
 	defer lock.Close()
-	if jars, ok := fetched(); ok {
+	if jars, ok := p.fetched(); ok {
 		return jars, nil
 	}
 	partial := filepath.Join(dir, "partial")
 	if err := os.RemoveAll(partial); err != nil {
 		return "", fmt.Errorf("clearing an earlier try: %w", err)
 	}
-	project := filepath.Join(dir, "pom.xml")
-	if err := os.WriteFile(project, pom, 0o644); err != nil {
+	file := filepath.Join(dir, "pom.xml")
+	if err := os.WriteFile(file, p, 0o644); err != nil {
 		return "", fmt.Errorf("writing the Maven project: %w", err)
 	}
-	maven := exec.CommandContext(ctx, "mvn", "-q", "-B", "-f", project,
+	maven := exec.CommandContext(ctx, "mvn", "-q", "-B", "-f", file,
 		"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+partial)
 	if said, err := maven.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("fetching Kafka with Maven: %w: %s", err, strings.TrimSpace(string(said[:min(len(said), 2000)])))

@@ -48,6 +48,9 @@ type Options struct {
 	// Listeners are further ones, each for clients that are to reach the broker
 	// by another way. Defaults to none.
 	Listeners []Listener
+	// Security opens a listener for SASL over TLS and turns ACLs on. Defaults to
+	// none.
+	Security *Security
 	// Properties go after those of server.properties and win over them.
 	// Defaults to none.
 	Properties map[string]string
@@ -63,13 +66,14 @@ type Listener struct {
 
 // Kafka is a running broker.
 type Kafka struct {
-	addr      string
-	dir       string
-	temporary bool
-	process   *child.Process
-	stopping  chan struct{}
-	stopOnce  sync.Once
-	stopErr   error
+	addr       string
+	secureAddr string
+	dir        string
+	temporary  bool
+	process    *child.Process
+	stopping   chan struct{}
+	stopOnce   sync.Once
+	stopErr    error
 }
 
 // Start fetches Kafka where that was never done, starts a broker and returns
@@ -89,7 +93,7 @@ func start(ctx context.Context, options Options) (*Kafka, error) {
 	if ok, reason := Available(); !ok {
 		return nil, errors.New(reason)
 	}
-	jars, err := fetch(ctx)
+	jars, err := broker.fetch(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +125,8 @@ func (k *Kafka) run(ctx context.Context, jars string, options Options) error {
 		return err
 	}
 	// Formatting a directory that is formatted already does nothing.
-	format := java(jars, "kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", clusterID, "--config", config)
+	format := java(jars, "kafka.tools.StorageTool", append([]string{"format", "--ignore-formatted", "--cluster-id", clusterID, "--config", config},
+		options.Security.scramUsers()...)...)
 	if said, err := format.CombinedOutput(); err != nil {
 		return fmt.Errorf("formatting %s: %w: %s", k.dir, err, errorLines(string(said)))
 	}
@@ -130,10 +135,10 @@ func (k *Kafka) run(ctx context.Context, jars string, options Options) error {
 		return fmt.Errorf("making the log: %w", err)
 	}
 	defer log.Close()
-	broker := java(jars, "kafka.Kafka", config)
-	broker.Dir = k.dir
-	broker.Stdout, broker.Stderr = log, log
-	if k.process, err = child.Start(broker); err != nil {
+	server := java(jars, "kafka.Kafka", config)
+	server.Dir = k.dir
+	server.Stdout, server.Stderr = log, log
+	if k.process, err = child.Start(server); err != nil {
 		return fmt.Errorf("starting java: %w", err)
 	}
 	if err := k.awaitReady(ctx); err != nil {
@@ -146,7 +151,7 @@ func (k *Kafka) run(ctx context.Context, jars string, options Options) error {
 }
 
 func (k *Kafka) configure(options Options) (path string, err error) {
-	ports, err := freePorts(2)
+	ports, err := freePorts(3)
 	if err != nil {
 		return "", err
 	}
@@ -154,14 +159,21 @@ func (k *Kafka) configure(options Options) (path string, err error) {
 		ports[0] = options.Port
 	}
 	k.addr = fmt.Sprintf("127.0.0.1:%d", ports[0])
+	var security *secured
+	if options.Security != nil {
+		if security, err = k.secure(options.Security, ports[2]); err != nil {
+			return "", err
+		}
+	}
 	path = filepath.Join(k.dir, "server.properties")
-	file, err := os.Create(path)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // it may hold passwords
 	if err != nil {
 		return "", fmt.Errorf("writing the configuration: %w", err)
 	}
 	err = propertiesFile.Execute(file, map[string]any{
 		"BrokerPort": ports[0], "ControllerPort": ports[1],
 		"LogDir": filepath.Join(k.dir, "data"), "Properties": options.Properties, "Listeners": options.Listeners,
+		"Security": security,
 	})
 	if err := errors.Join(err, file.Close()); err != nil {
 		return "", fmt.Errorf("writing the configuration: %w", err)
