@@ -7,6 +7,8 @@ type Metrics struct {
 	backlog   *prometheus.GaugeVec
 	published *prometheus.CounterVec
 	mended    *prometheus.CounterVec
+	found     *prometheus.CounterVec
+	buried    *prometheus.CounterVec
 }
 
 // NewMetrics makes the collectors and registers them; the registerer may be nil. Series of the named destinations exist from
@@ -15,19 +17,25 @@ func NewMetrics(registerer prometheus.Registerer, destinations ...string) *Metri
 	label := []string{"destination"}
 	m := &Metrics{
 		backlog: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "aftershock", Subsystem: "relay", Name: "backlog_transitions",
-			Help: "Transitions read from the alert log and not yet delivered: at most one page of the log."}, label),
+			Help: "Transitions read from the alert log and not yet delivered: one page of the log."}, label),
 		published: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "published_total",
 			Help: "Transitions that the destination accepted."}, label),
 		mended: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "mended_total",
 			Help: "Stale heads found at the destination and published anew."}, label),
+		found: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "found_total",
+			Help: "Transitions found at the destination at a start, that nobody had noted as delivered."}, label),
+		buried: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "tombstones_total",
+			Help: "Alerts that ended long ago and are off the destination."}, label),
 	}
 	for _, d := range destinations {
 		m.backlog.WithLabelValues(d)
 		m.published.WithLabelValues(d)
 		m.mended.WithLabelValues(d)
+		m.found.WithLabelValues(d)
+		m.buried.WithLabelValues(d)
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.backlog, m.published, m.mended)
+		registerer.MustRegister(m.backlog, m.published, m.mended, m.found, m.buried)
 	}
 	return m
 }

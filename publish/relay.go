@@ -13,34 +13,55 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// Log is the alert log as a relay needs it.
+// Log is the alert log as a relay needs it. The transitions of Latest, Unnoted, Noted and Ended say which they are, not what
+// they say.
 type Log interface {
-	// Published returns, in log order, at most limit entries that have transitions with a topic and whose N is greater than
-	// after[group]; a group that is not in after counts from its beginning.
+	// Published returns, in log order, entries that have transitions with a topic and whose N is greater than after[group], until
+	// they have limit transitions; a group that is not in after counts from its beginning.
 	Published(ctx context.Context, after map[string]int64, limit int) ([]churn.Entry, error)
+	// Topics lists every topic that the log has something for.
+	Topics(ctx context.Context) ([]string, error)
+	// Latest calls do with the latest transition that each group has of each fingerprint, and the number of its entry.
+	Latest(ctx context.Context, do func(group string, n int64, t churn.Transition) error) error
+	// Unnoted calls do with every transition with a topic of which no delivery to the destination is noted.
+	Unnoted(ctx context.Context, destination string, do func(group string, n int64, t churn.Transition) error) error
+	// Noted calls do with the latest transition of each fingerprint of which a delivery to the destination is noted.
+	Noted(ctx context.Context, destination string, do func(churn.Transition) error) error
+	// Ended returns the last published transition of alerts that stand resolved since before an instant and of which no delivery
+	// to the destination is noted: at most limit, in the order of fingerprints, after the given one.
+	Ended(ctx context.Context, destination string, before time.Time, after string, limit int) ([]churn.Transition, error)
 	// Delivered notes that the destination accepted the transitions.
 	Delivered(ctx context.Context, destination string, at time.Time, transitions []churn.Transition) error
 }
 
-// Destination takes transitions. It is used by one goroutine at a time.
+// Destination takes transitions. It is used by one goroutine at a time, and its methods return when their context ends.
 type Destination interface {
 	// Name is how deliveries are noted.
 	Name() string
-	// Recover forgets what is known of the destination, so that the next Deliver looks afresh at what it already has.
-	Recover()
+	// Recover forgets what is known of the destination and looks afresh at what it has of the topics.
+	Recover(ctx context.Context, topics []string) error
+	// Has reports whether the destination has the transition, or one after it, by what is known since Recover.
+	Has(t churn.Transition) bool
 	// Deliver brings the transitions, in their order, to where they are not yet, and returns those that it brought, also beside an
 	// error. A repeat of what is there already does no harm.
 	Deliver(ctx context.Context, transitions []churn.Transition) (delivered []churn.Transition, err error)
 	// Mend looks for what reached the destination out of order and puts it right; it returns how many it mended. Where something
 	// can be mended only from the log, again is true.
 	Mend(ctx context.Context) (mended int, again bool, err error)
+	// Bury takes off what ended with these transitions, unless something later stands there, and returns those that are off.
+	Bury(ctx context.Context, ended []churn.Transition) (buried []churn.Transition, err error)
 }
 
 const (
-	pageEntries = 256
-	retryMin    = 200 * time.Millisecond
-	retryMax    = 15 * time.Second
+	pageTransitions = 1000
+	pageEnded       = 10_000
+	buryEvery       = time.Hour
+	retryMin        = 200 * time.Millisecond
+	retryMax        = 15 * time.Second
 )
+
+// tombstones is the name under which deliveries of tombstones to a destination are noted.
+func tombstones(destination string) string { return destination + " tombstones" }
 
 // Relay brings what the log says to one destination. Fields may be set until the first call; calls may come from several
 // goroutines.
@@ -52,11 +73,16 @@ type Relay struct {
 	Clock       func() time.Time // time.Now where nil
 	// Every is how often the log is looked at without a Wake, and the destination for what is out of order. Defaults to 5s.
 	Every time.Duration
+	// BuryAfter is how long after its resolve an alert is taken off the destination. Zero: never.
+	BuryAfter time.Duration
 
 	once      sync.Once
 	wake      chan struct{}
 	mu        sync.Mutex // held while flushing
+	recovered bool
 	after     map[string]int64
+	gone      map[string]place   // what was taken off, by fingerprint: the log's transitions up to there are not published again
+	lookAgain time.Time          // when to look again for what ended
 	unnoted   []churn.Transition // delivered, but the log could not be told
 	unnotedAt time.Time
 }
@@ -64,7 +90,6 @@ type Relay struct {
 func (r *Relay) prepare() {
 	r.once.Do(func() {
 		r.wake = make(chan struct{}, 1)
-		r.after = map[string]int64{}
 		if r.Metrics == nil {
 			r.Metrics = NewMetrics(nil)
 		}
@@ -89,18 +114,13 @@ func (r *Relay) Wake() {
 	}
 }
 
-// Restart makes the next flush read the destination and the log from the beginning, as a new holder must: another process may
-// have published meanwhile.
+// Restart makes the next flush look afresh at what the destination has, as a new holder must: another process may have
+// published meanwhile.
 func (r *Relay) Restart() {
 	r.prepare()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.restart()
-}
-
-func (r *Relay) restart() {
-	r.after = map[string]int64{}
-	r.Destination.Recover()
+	r.recovered = false
 }
 
 // Run relays until the context ends, beginning with a look at what the destination already has. Failures are waited out.
@@ -140,6 +160,9 @@ func (r *Relay) Flush(ctx context.Context) (n int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
+		if err := r.recover(ctx); err != nil {
+			return n, err
+		}
 		page, err := r.flushPages(ctx)
 		n += page
 		if err != nil {
@@ -151,9 +174,132 @@ func (r *Relay) Flush(ctx context.Context) (n int, err error) {
 			return n, fmt.Errorf("mending %s: %w", r.Destination.Name(), err)
 		}
 		if !again {
-			return n, nil
+			return n, r.bury(ctx)
 		}
-		r.after = map[string]int64{}
+		r.recovered = false
+	}
+}
+
+// recover finds out where in the log to go on: before the first transition that the destination cannot be shown to have. What
+// it has and nobody noted, because a process died in between, is noted. Of the log only names and places are read.
+func (r *Relay) recover(ctx context.Context) error {
+	if r.recovered {
+		return nil
+	}
+	name := r.Destination.Name()
+	topics, err := r.Log.Topics(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the alert log: %w", err)
+	}
+	if err := r.Destination.Recover(ctx, topics); err != nil {
+		return fmt.Errorf("looking at what %s has: %w", name, err)
+	}
+	gone := map[string]place{}
+	err = r.Log.Noted(ctx, tombstones(name), func(t churn.Transition) error {
+		gone[t.Fingerprint] = placeOf(t)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading which tombstones were published: %w", err)
+	}
+	r.gone = gone
+	last, lost, start := map[string]int64{}, map[string]int64{}, map[string]int64{}
+	first := func(of map[string]int64, group string, n int64) {
+		if known, found := of[group]; !found || n < known {
+			of[group] = n
+		}
+	}
+	// What is appended after this look is among the unnoted, or behind the last entry: nothing falls between the two.
+	err = r.Log.Latest(ctx, func(group string, n int64, t churn.Transition) error {
+		last[group] = max(last[group], n)
+		if !r.has(t) {
+			first(lost, group, n)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the alert log: %w", err)
+	}
+	var found []churn.Transition
+	err = r.Log.Unnoted(ctx, name, func(group string, n int64, t churn.Transition) error {
+		if !r.has(t) {
+			first(start, group, n)
+			return nil
+		}
+		if found = append(found, t); len(found) < pageTransitions {
+			return nil
+		}
+		defer func() { found = found[:0] }()
+		return r.noteFound(ctx, found)
+	})
+	if err == nil {
+		err = r.noteFound(ctx, found)
+	}
+	if err != nil {
+		return fmt.Errorf("reading which deliveries to %s are not noted: %w", name, err)
+	}
+	for group, n := range lost {
+		if begin, open := start[group]; !open || n < begin {
+			r.Logger.Warn("the destination lacks what was delivered to it; the log is read from its beginning", "destination", name, "group", group)
+			start[group] = 1
+		}
+	}
+	for group, n := range start {
+		last[group] = n - 1
+	}
+	r.after, r.recovered = last, true
+	return nil
+}
+
+func (r *Relay) has(t churn.Transition) bool {
+	return r.wasBuried(t) || r.Destination.Has(t)
+}
+
+func (r *Relay) wasBuried(t churn.Transition) bool {
+	grave, found := r.gone[t.Fingerprint]
+	return found && placeOf(t).compare(grave) <= 0
+}
+
+// noteFound notes what a process delivered that died before it could say so.
+func (r *Relay) noteFound(ctx context.Context, found []churn.Transition) error {
+	if len(found) == 0 {
+		return nil
+	}
+	r.Metrics.found.WithLabelValues(r.Destination.Name()).Add(float64(len(found)))
+	return r.Log.Delivered(ctx, r.Destination.Name(), r.Clock(), found)
+}
+
+// bury takes off the destination what ended long ago, now and then.
+func (r *Relay) bury(ctx context.Context) error {
+	now := r.Clock()
+	if r.BuryAfter <= 0 || now.Before(r.lookAgain) {
+		return nil
+	}
+	name := r.Destination.Name()
+	for after := ""; ; {
+		ended, err := r.Log.Ended(ctx, tombstones(name), now.Add(-r.BuryAfter), after, pageEnded)
+		if err != nil {
+			return err
+		}
+		if len(ended) == 0 {
+			r.lookAgain = now.Add(buryEvery)
+			return nil
+		}
+		after = ended[len(ended)-1].Fingerprint
+		buried, err := r.Destination.Bury(ctx, ended)
+		if err != nil {
+			err = fmt.Errorf("taking alerts that ended off %s: %w", name, err)
+		}
+		r.Metrics.buried.WithLabelValues(name).Add(float64(len(buried)))
+		if len(buried) > 0 {
+			err = errors.Join(err, r.Log.Delivered(ctx, tombstones(name), now, buried))
+		}
+		if err != nil {
+			return err
+		}
+		for _, t := range buried {
+			r.gone[t.Fingerprint] = placeOf(t)
+		}
 	}
 }
 
@@ -163,7 +309,7 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 		if err := r.note(ctx); err != nil {
 			return n, err
 		}
-		entries, err := r.Log.Published(ctx, r.after, pageEntries)
+		entries, err := r.Log.Published(ctx, r.after, pageTransitions)
 		if err != nil {
 			return n, fmt.Errorf("reading the alert log: %w", err)
 		}
@@ -174,7 +320,7 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 		var transitions []churn.Transition
 		for _, entry := range entries {
 			for _, t := range entry.Transitions {
-				if t.Topic != "" {
+				if t.Topic != "" && !r.wasBuried(t) {
 					transitions = append(transitions, t)
 				}
 			}

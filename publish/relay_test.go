@@ -62,7 +62,8 @@ type alertLog struct {
 	mu        sync.Mutex
 	entries   []churn.Entry
 	delivered []string
-	fail      error
+	fail      error // of Delivered
+	read      int   // entries, whole
 }
 
 func (l *alertLog) append(group string, transitions ...churn.Transition) {
@@ -80,12 +81,97 @@ func (l *alertLog) append(group string, transitions ...churn.Transition) {
 func (l *alertLog) Published(_ context.Context, after map[string]int64, limit int) (page []churn.Entry, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	so := 0
 	for _, e := range l.entries {
-		if e.N > after[e.Group] && len(page) < limit {
+		if e.N > after[e.Group] && so < limit {
 			page = append(page, e)
+			so += len(e.Transitions)
 		}
 	}
+	l.read += len(page)
 	return page, nil
+}
+
+// outgoing is every transition with a topic, in log order.
+func (l *alertLog) outgoing(do func(group string, n int64, t churn.Transition)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.entries {
+		for _, t := range e.Transitions {
+			if t.Topic != "" {
+				t.Value, t.Headers = nil, nil
+				do(e.Group, e.N, t)
+			}
+		}
+	}
+}
+
+func (l *alertLog) Topics(context.Context) (topics []string, err error) {
+	l.outgoing(func(_ string, _ int64, t churn.Transition) { topics = append(topics, t.Topic) })
+	slices.Sort(topics)
+	return slices.Compact(topics), nil
+}
+
+func (l *alertLog) Latest(_ context.Context, do func(string, int64, churn.Transition) error) error {
+	type row struct {
+		group string
+		n     int64
+		t     churn.Transition
+	}
+	rows := map[string]row{}
+	l.outgoing(func(group string, n int64, t churn.Transition) { rows[group+" "+t.Topic+" "+t.Key] = row{group, n, t} })
+	for _, r := range rows {
+		if err := do(r.group, r.n, r.t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *alertLog) noted(destination string, t churn.Transition) bool {
+	return slices.Contains(l.delivered, destination+" "+t.ID)
+}
+
+func (l *alertLog) Unnoted(_ context.Context, destination string, do func(string, int64, churn.Transition) error) (err error) {
+	var rows []func() error
+	l.outgoing(func(group string, n int64, t churn.Transition) {
+		if !l.noted(destination, t) {
+			rows = append(rows, func() error { return do(group, n, t) })
+		}
+	})
+	for _, row := range rows {
+		if err == nil {
+			err = row()
+		}
+	}
+	return err
+}
+
+func (l *alertLog) Noted(_ context.Context, destination string, do func(churn.Transition) error) (err error) {
+	latest := map[string]churn.Transition{}
+	l.outgoing(func(_ string, _ int64, t churn.Transition) {
+		if l.noted(destination, t) {
+			latest[t.Fingerprint] = t
+		}
+	})
+	for _, t := range latest {
+		if err == nil {
+			err = do(t)
+		}
+	}
+	return err
+}
+
+func (l *alertLog) Ended(_ context.Context, destination string, before time.Time, after string, limit int) (ended []churn.Transition, err error) {
+	latest := map[string]churn.Transition{}
+	l.outgoing(func(_ string, _ int64, t churn.Transition) { latest[t.Fingerprint] = t })
+	for _, t := range latest {
+		if t.State == churn.Resolved && t.ResolvedAt.Before(before) && t.Fingerprint > after && !l.noted(destination, t) {
+			ended = append(ended, t)
+		}
+	}
+	slices.SortFunc(ended, func(a, b churn.Transition) int { return strings.Compare(a.Fingerprint, b.Fingerprint) })
+	return ended[:min(limit, len(ended))], nil
 }
 
 func (l *alertLog) Delivered(_ context.Context, destination string, _ time.Time, transitions []churn.Transition) error {
@@ -123,7 +209,7 @@ func flush(t *testing.T, r *publish.Relay, want int) {
 	}
 }
 
-// on returns the ids on a topic in order.
+// on returns the ids on a topic in order; of a tombstone, the transition that it took off.
 func on(t *testing.T, conn *broker.Connection, topic string) (ids []string) {
 	t.Helper()
 	ranges, err := conn.Ranges(within(t), topic)
@@ -139,10 +225,16 @@ func on(t *testing.T, conn *broker.Connection, topic string) (ids []string) {
 			t.Fatal(err)
 		}
 		err = fetched.Each(func(r *broker.Record) error {
-			if len(r.Headers) != 2 || string(r.Headers[0].Value) == "" || !strings.Contains(string(r.Value), "["+string(r.Headers[0].Value)+"]") {
+			switch {
+			case len(r.Headers) != 2 || string(r.Headers[0].Value) == "":
 				t.Errorf("a record is not as it was stored: %s %v", r.Value, r.Headers)
+			case r.Value == nil:
+				ids = append(ids, fmt.Sprintf("-%s-%s-%s", r.Key, r.Headers[0].Value, r.Headers[1].Value))
+			case !strings.Contains(string(r.Value), "["+string(r.Headers[0].Value)+"]"):
+				t.Errorf("a record is not as it was stored: %s %v", r.Value, r.Headers)
+			default:
+				ids = append(ids, string(r.Headers[0].Value))
 			}
-			ids = append(ids, string(r.Headers[0].Value))
 			return nil
 		})
 		if err != nil {

@@ -24,7 +24,7 @@ var errEnough = errors.New("read enough")
 
 // Topics delivers to the Kafka topics that transitions name, one partition each, keyed by fingerprint, with the stored bytes and
 // headers. It reads a topic back before it first writes to it, and publishes only what lies above the highest (episode,
-// sequence) found there for a fingerprint.
+// sequence) found there for a fingerprint. What ended long ago is taken off with a tombstone: a record without a value.
 type Topics struct {
 	Kafka  *broker.Connection
 	Logger *slog.Logger // slog.Default() where nil
@@ -35,8 +35,22 @@ type Topics struct {
 // Name is kafka.
 func (d *Topics) Name() string { return "kafka" }
 
-// Recover forgets what was read back.
-func (d *Topics) Recover() { d.topics = nil }
+// Recover reads the topics back.
+func (d *Topics) Recover(ctx context.Context, topics []string) error {
+	d.topics = nil
+	for _, topic := range topics {
+		if _, err := d.caughtUp(ctx, topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Has reports whether the topic has the transition, or one after it, by what was read of the topic.
+func (d *Topics) Has(t churn.Transition) bool {
+	h, known := d.topics[t.Topic]
+	return known && !h.above(t.Key, placeOf(t))
+}
 
 // Deliver publishes the transitions of each topic in their order, each request after the acknowledgement of the one before.
 func (d *Topics) Deliver(ctx context.Context, transitions []churn.Transition) (delivered []churn.Transition, err error) {
@@ -53,7 +67,7 @@ func (d *Topics) Deliver(ctx context.Context, transitions []churn.Transition) (d
 				break
 			}
 			taken++
-			if h.above(t.Key, place{t.Episode, t.Sequence}) {
+			if h.above(t.Key, placeOf(t)) {
 				batch, bytes = append(batch, t), bytes+len(t.Value)
 			}
 		}
@@ -86,7 +100,58 @@ func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []ch
 		return fmt.Errorf("publishing %d transitions to %s: %w", len(batch), topic, err)
 	}
 	for i, t := range batch {
-		h.put(t.Key, place{t.Episode, t.Sequence}, offset+int64(i))
+		h.put(t.Key, placeOf(t), offset+int64(i))
+	}
+	return nil
+}
+
+// Bury takes ended alerts off their topics with tombstones, where nothing later stands there, and returns those that are off,
+// also the ones that were before.
+func (d *Topics) Bury(ctx context.Context, ended []churn.Transition) (buried []churn.Transition, err error) {
+	for len(ended) > 0 {
+		topic := ended[0].Topic
+		h, err := d.caughtUp(ctx, topic)
+		if err != nil {
+			return buried, err
+		}
+		var batch, off []churn.Transition
+		taken := 0
+		for _, t := range ended {
+			if t.Topic != topic || len(batch) == batchRecords {
+				break
+			}
+			taken++
+			switch at, found := h.of[t.Key]; {
+			case !found, at.last == placeOf(t).grave():
+				off = append(off, t)
+			case at.last == placeOf(t) && !at.stale():
+				batch = append(batch, t)
+			}
+		}
+		if err := d.bury(ctx, topic, h, batch); err != nil {
+			return append(buried, off...), err
+		}
+		buried = append(append(buried, off...), batch...)
+		ended = ended[taken:]
+	}
+	return buried, nil
+}
+
+func (d *Topics) bury(ctx context.Context, topic string, h *heads, batch []churn.Transition) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	records := make([]kafka.Record, len(batch))
+	for i, t := range batch {
+		records[i] = kafka.Record{Key: kafka.NewBytes([]byte(t.Key)), Headers: placeOf(t).headers()}
+	}
+	offset, err := d.produce(ctx, topic, records)
+	if err != nil {
+		delete(d.topics, topic)
+		return fmt.Errorf("publishing %d tombstones to %s: %w", len(batch), topic, err)
+	}
+	for i, t := range batch {
+		h.put(t.Key, placeOf(t).grave(), offset+int64(i))
 	}
 	return nil
 }
@@ -198,12 +263,7 @@ func (d *Topics) Mend(ctx context.Context) (mended int, again bool, err error) {
 				return mended, again, err
 			}
 			mended++
-			if !found {
-				// As if the higher one had never been there: then the log brings it.
-				at.highest = at.last
-				h.of[fingerprint] = at
-				again = true
-			}
+			again = again || !found
 		}
 	}
 	return mended, again, nil

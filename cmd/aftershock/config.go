@@ -40,6 +40,7 @@ type EvaluateConfig struct {
 	MaxLag       int64         `yaml:"max_lag" env:"MAX_LAG" doc:"records that consumers may be behind before a tick runs marked incomplete at once; 0: no limit"`
 	UpkeepEvery  time.Duration `yaml:"upkeep_every" env:"UPKEEP_EVERY" doc:"how often links are brought up to date between ticks"`
 	From         string        `yaml:"from" env:"FROM" doc:"RFC 3339 time from which a new rule group catches up; empty: from its first start"`
+	BuryAfter    time.Duration `yaml:"bury_after" env:"BURY_AFTER" doc:"how long after its resolve an alert is taken off the alert topics, with a tombstone; 0s: never"`
 	Schedule     string        `yaml:"schedule" env:"SCHEDULE" doc:"cron schedule that replaces every group's own; empty: none"`
 }
 
@@ -58,7 +59,7 @@ type LogConfig struct {
 func defaultConfig() Config {
 	return Config{
 		Kafka: broker.DefaultConfig(), ClickHouse: warehouse.DefaultConfig(), Consumers: consumers.DefaultConfig(),
-		Evaluate: EvaluateConfig{MaxWait: time.Minute, UpkeepEvery: 5 * time.Second},
+		Evaluate: EvaluateConfig{MaxWait: time.Minute, UpkeepEvery: 5 * time.Second, BuryAfter: 30 * 24 * time.Hour},
 		Console:  console.DefaultConfig(), Log: LogConfig{Format: "text"},
 	}
 }
@@ -71,6 +72,9 @@ func (c Config) Validate() error {
 	}
 	if c.Evaluate.MaxWait <= 0 || c.Evaluate.UpkeepEvery <= 0 {
 		errs = append(errs, errors.New("evaluate.max_wait and evaluate.upkeep_every must be above zero"))
+	}
+	if c.Evaluate.BuryAfter < 0 {
+		errs = append(errs, errors.New("evaluate.bury_after must not be below zero"))
 	}
 	if _, err := c.Evaluate.from(); err != nil {
 		errs = append(errs, err)

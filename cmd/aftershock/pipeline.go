@@ -69,7 +69,8 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 		},
 		control: &consumers.Control{Config: config.Consumers, Kafka: kafka},
 		relay: &publish.Relay{
-			Log: store, Destination: &publish.Topics{Kafka: kafka}, Clock: clock, Metrics: publish.NewMetrics(registry),
+			Log: store, Destination: &publish.Topics{Kafka: kafka}, Clock: clock, Metrics: publish.NewMetrics(registry, "kafka"),
+			BuryAfter: config.Evaluate.BuryAfter,
 		},
 		watch: newWatch(registry, set),
 	}, nil

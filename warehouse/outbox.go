@@ -1,0 +1,85 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// Topics lists every topic that the log has something for.
+func (w *Warehouse) Topics(ctx context.Context) ([]string, error) {
+	var topics []string
+	err := w.each(ctx, "outbox_topics", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
+		var topic string
+		err := scan(&topic)
+		topics = append(topics, topic)
+		return err
+	})
+	return topics, err
+}
+
+// Latest calls do with the latest transition of each fingerprint that each group has for each topic, and the number of the
+// group's last entry about it. The transitions say only which they are and where they go.
+func (w *Warehouse) Latest(ctx context.Context, do func(group string, n int64, t churn.Transition) error) error {
+	return w.outgoing(ctx, "outbox_latest", nil, do)
+}
+
+// Unnoted does the same with every transition of which no delivery to the destination is noted.
+func (w *Warehouse) Unnoted(ctx context.Context, destination string, do func(group string, n int64, t churn.Transition) error) error {
+	return w.outgoing(ctx, "outbox_unnoted", clickhouse.Parameters{"destination": destination}, do)
+}
+
+func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickhouse.Parameters, do func(string, int64, churn.Transition) error) error {
+	return w.each(ctx, name, clickhouse.WithParameters(parameters), func(scan func(...any) error) error {
+		var group string
+		var n uint64
+		var t churn.Transition
+		var episode, sequence uint32
+		if err := scan(&group, &n, &t.Topic, &t.Key, &t.ID, &t.Fingerprint, &episode, &sequence); err != nil {
+			return err
+		}
+		t.Episode, t.Sequence = int(episode), int(sequence)
+		return do(group, int64(n), t)
+	})
+}
+
+// Noted calls do with the greatest (episode, sequence) of each fingerprint of which a delivery to the destination is noted.
+func (w *Warehouse) Noted(ctx context.Context, destination string, do func(churn.Transition) error) error {
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{"destination": destination})
+	return w.each(ctx, "outbox_noted", parameters, func(scan func(...any) error) error {
+		var t churn.Transition
+		var episode, sequence uint32
+		if err := scan(&t.Fingerprint, &episode, &sequence); err != nil {
+			return err
+		}
+		t.Episode, t.Sequence = int(episode), int(sequence)
+		return do(t)
+	})
+}
+
+// Ended returns the last published transition of alerts that stand resolved since before an instant, and of which no delivery
+// to the destination is noted: at most limit, in the order of fingerprints, after the given one.
+func (w *Warehouse) Ended(ctx context.Context, destination string, before time.Time, after string, limit int) (ended []churn.Transition, err error) {
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{
+		"destination": destination, "before": timeParameter(before), "after": after, "limit": strconv.Itoa(limit),
+	})
+	err = w.each(ctx, "outbox_ended", parameters, func(scan func(...any) error) error {
+		var t churn.Transition
+		var episode, sequence uint32
+		if err := scan(&t.Topic, &t.Key, &t.ID, &t.Fingerprint, &episode, &sequence); err != nil {
+			return err
+		}
+		t.Episode, t.Sequence = int(episode), int(sequence)
+		ended = append(ended, t)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading which alerts ended long ago: %w", err)
+	}
+	return ended, nil
+}

@@ -1,0 +1,132 @@
+package warehouse
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
+	w := open(t)
+	id := func(name string) string { return churn.Fingerprint(name, nil) }
+	resolved := func(t churn.Transition) churn.Transition {
+		t.State, t.ResolvedAt = churn.Resolved, now()
+		return t
+	}
+	handoff, quiet := firing(id("h"), 1, 1, churn.Firing), firing(id("q"), 1, 1, churn.Pending)
+	handoff.Topic, quiet.Topic = "churn.handoffs", ""
+	never := resolved(firing(id("a"), 2, 1, churn.Resolved)) // an episode that never fired
+	never.Topic = ""
+	entries := []churn.Entry{
+		entry("g", 1, "me", firing(id("a"), 1, 1, churn.Firing), handoff, quiet),
+		entry("g", 2, "me", resolved(firing(id("a"), 1, 2, churn.Resolved)), firing(id("b"), 1, 1, churn.Firing)),
+		entry("g", 3, "me", never),
+		entry("other", 1, "me", firing(id("c"), 1, 1, churn.Firing)),
+	}
+	for _, e := range entries {
+		if won, err := w.Append(t.Context(), e); err != nil || !won {
+			t.Fatal(won, err)
+		}
+	}
+	if topics, err := w.Topics(t.Context()); err != nil || !slices.Equal(topics, []string{"churn.alerts", "churn.handoffs"}) {
+		t.Error(topics, err)
+	}
+	names := map[string]string{id("a"): "a", id("b"): "b", id("c"): "c", id("h"): "h"}
+	collect := func(into *[]string) func(string, int64, churn.Transition) error {
+		return func(group string, n int64, x churn.Transition) error {
+			if x.ID != churn.TransitionID(x.Fingerprint, x.Episode, x.Sequence) || x.Key != x.Fingerprint {
+				t.Errorf("%+v", x)
+			}
+			*into = append(*into, fmt.Sprintf("%s/%d %s %s-%d-%d", group, n, x.Topic, names[x.Fingerprint], x.Episode, x.Sequence))
+			slices.Sort(*into)
+			return nil
+		}
+	}
+	expect := func(what string, got []string, want ...string) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s\ngot  %q\nwant %q", what, got, want)
+		}
+	}
+	var latest, unnoted, rest []string
+	if err := w.Latest(t.Context(), collect(&latest)); err != nil {
+		t.Fatal(err)
+	}
+	expect("latest", latest, "g/1 churn.handoffs h-1-1", "g/2 churn.alerts a-1-2", "g/2 churn.alerts b-1-1", "other/1 churn.alerts c-1-1")
+	if err := w.Delivered(t.Context(), "kafka", now(), append(entries[0].Transitions[:2:2], entries[3].Transitions...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Unnoted(t.Context(), "kafka", collect(&unnoted)); err != nil {
+		t.Fatal(err)
+	}
+	expect("unnoted", unnoted, "g/2 churn.alerts a-1-2", "g/2 churn.alerts b-1-1")
+	if err := w.Unnoted(t.Context(), "elsewhere", collect(&rest)); err != nil || len(rest) != 5 {
+		t.Errorf("of another destination nothing is noted: %q, %v", rest, err)
+	}
+
+	var noted []string
+	note := func(x churn.Transition) error {
+		noted = append(noted, fmt.Sprintf("%s-%d-%d", names[x.Fingerprint], x.Episode, x.Sequence))
+		slices.Sort(noted)
+		return nil
+	}
+	if err := w.Noted(t.Context(), "kafka", note); err != nil {
+		t.Fatal(err)
+	}
+	expect("noted", noted, "a-1-1", "c-1-1", "h-1-1")
+
+	ended := func(before time.Time, after string) (all []string) {
+		t.Helper()
+		page, err := w.Ended(t.Context(), "graves", before, after, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range page {
+			all = append(all, fmt.Sprintf("%s %s-%d-%d", x.Topic, names[x.Fingerprint], x.Episode, x.Sequence))
+		}
+		return all
+	}
+	expect("ended: what was told last, though an episode that nobody heard of came after", ended(now().Add(time.Hour), ""), "churn.alerts a-1-2")
+	expect("ended before the last tick of it", ended(entries[2].At, ""))
+	expect("ended, after it", ended(now().Add(time.Hour), id("a")))
+	if err := w.Delivered(t.Context(), "graves", now(), entries[1].Transitions[:1]); err != nil {
+		t.Fatal(err)
+	}
+	expect("ended, its tombstone noted", ended(now().Add(time.Hour), ""))
+}
+
+// A page of the log is bounded by its transitions, but for an entry that is larger alone.
+func TestAPageOfTheLogIsBounded(t *testing.T) {
+	w := open(t)
+	for n, size := range []int{3, 1, 1, 7, 1} {
+		var transitions []churn.Transition
+		for i := range size {
+			transitions = append(transitions, firing(fmt.Sprintf("f%d-%d", n, i), 1, 1, churn.Firing))
+		}
+		if won, err := w.Append(t.Context(), entry("g", int64(n+1), "me", transitions...)); err != nil || !won {
+			t.Fatal(won, err)
+		}
+	}
+	var pages []string
+	for after := int64(0); ; {
+		page, err := w.Published(t.Context(), map[string]int64{"g": after}, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		all := ""
+		for _, e := range page {
+			all += fmt.Sprintf("%d:%d ", e.N, len(e.Transitions))
+			after = e.N
+		}
+		pages = append(pages, all)
+	}
+	if want := []string{"1:3 2:1 ", "3:1 4:7 ", "5:1 "}; !slices.Equal(pages, want) {
+		t.Errorf("%q, want %q", pages, want)
+	}
+}
