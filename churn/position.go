@@ -1,6 +1,10 @@
 package churn
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // TopicPartition names one partition of a topic.
 type TopicPartition struct {
@@ -9,3 +13,18 @@ type TopicPartition struct {
 }
 
 func (tp TopicPartition) String() string { return fmt.Sprintf("%s/%d", tp.Topic, tp.Partition) }
+
+// Path writes a position as topic/partition/offset; Kafka allows no slash in a topic's name.
+func (p Position) Path() string { return fmt.Sprintf("%s/%d/%d", p.Topic, p.Partition, p.Offset) }
+
+// ParsePosition reads what Path writes.
+func ParsePosition(text string) (Position, error) {
+	topic, rest, _ := strings.Cut(text, "/")
+	partition, offset, _ := strings.Cut(rest, "/")
+	p, err := strconv.ParseUint(partition, 10, 31)
+	o, err2 := strconv.ParseUint(offset, 10, 63)
+	if topic == "" || err != nil || err2 != nil {
+		return Position{}, fmt.Errorf("%q is no position: write topic/partition/offset, such as deals.closed/0/42", text)
+	}
+	return Position{Topic: topic, Partition: int(p), Offset: int64(o)}, nil
+}

@@ -7,6 +7,9 @@ import "time"
 type Rejected struct {
 	Position
 	Rejection
+	Source     string    // deals or tickets
+	ReplayOf   string    // Path of the record that was first refused, where a replay sent this one; else empty
+	KnownAt    time.Time // as of an event: RejectedAt, unless a header says
 	RejectedAt time.Time
 	Key        []byte
 	Size       int      // bytes of the value

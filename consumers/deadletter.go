@@ -30,6 +30,10 @@ const (
 	HeaderRejectedAt = "aftershock-rejected-at"
 )
 
+// HeaderReplayOf names, as topic/partition/offset, the record that was first refused. A replay sets it, and a dead letter of the
+// replay keeps it: however often a record is replayed and refused, it stays one record.
+const HeaderReplayOf = "aftershock-replay-of"
+
 var deadLetterHeaders = []string{HeaderCode, HeaderField, HeaderReason, HeaderTopic, HeaderPartition, HeaderOffset, HeaderTimestamp, HeaderRejectedAt}
 
 const (
@@ -48,11 +52,16 @@ type deadLetters struct {
 }
 
 func newDeadLetters(conn *broker.Connection) *deadLetters {
+	return newLetterWriter(conn, conn.Topics().DeadLetter, &kafka.Hash{})
+}
+
+// newLetterWriter writes to one topic, or to the topic that each message names where it is empty.
+func newLetterWriter(conn *broker.Connection, topic string, balancer kafka.Balancer) *deadLetters {
 	writer := func(bytes, size int) *kafka.Writer {
 		return &kafka.Writer{
 			Addr:         conn.Address(),
-			Topic:        conn.Topics().DeadLetter,
-			Balancer:     &kafka.Hash{},
+			Topic:        topic,
+			Balancer:     balancer,
 			Transport:    conn.Transport(),
 			RequiredAcks: kafka.RequireAll,
 			BatchBytes:   int64(bytes),
@@ -141,20 +150,47 @@ func deadLetter(r *refusal, at time.Time) kafka.Message {
 	return m
 }
 
-// rejected is the record as rejected_events keeps it.
-func rejected(r *refusal, at time.Time) churn.Rejected {
-	why := r.why
+// Rejected is a refused record of a source (deals or tickets) as rejected_events keeps it.
+func Rejected(record *broker.Record, why churn.Rejection, source string, at time.Time) churn.Rejected {
 	why.Field, why.Reason = shorten(why.Field, maxReason), shorten(why.Reason, maxReason)
-	value := r.record.Value
+	_, knownAt, _ := readHeaders(record.Headers)
+	if knownAt.IsZero() {
+		knownAt = at
+	}
+	value := record.Value
 	return churn.Rejected{
-		Position:   r.record.Position,
+		Position:   record.Position,
 		Rejection:  why,
+		Source:     source,
+		ReplayOf:   replayOf(record.Headers),
+		KnownAt:    knownAt,
 		RejectedAt: at,
-		Key:        r.record.Key,
+		Key:        record.Key,
 		Size:       len(value),
 		Hash:       sha256.Sum256(value),
 		Excerpt:    shorten(string(value[:min(len(value), maxExcerpt)]), maxExcerpt),
 	}
+}
+
+// source names what the topic carries, as the warehouse does.
+func (w *worker) source() string {
+	if w.topic == w.Kafka.Topics().Deals {
+		return "deals"
+	}
+	return "tickets"
+}
+
+// replayOf is what the header says; one that is no position is somebody else's.
+func replayOf(headers []broker.Header) (path string) {
+	for _, h := range headers {
+		if h.Key == HeaderReplayOf {
+			path = string(h.Value)
+		}
+	}
+	if _, err := churn.ParsePosition(path); err != nil {
+		return ""
+	}
+	return path
 }
 
 // rejectedToken names rows of rejected_events as token does those of events.

@@ -127,7 +127,7 @@ func (w *worker) refuse(ctx, live context.Context, refused []refusal) error {
 	rows := make([]churn.Rejected, len(refused))
 	for i := range refused {
 		letters[i] = deadLetter(&refused[i], now)
-		rows[i] = rejected(&refused[i], now)
+		rows[i] = Rejected(&refused[i].record, refused[i].why, w.source(), now)
 	}
 	err := w.patiently(ctx, live, "writing dead letters", waitDeadLetter, func(ctx context.Context) (err error) {
 		letters, err = w.letters.write(ctx, letters)

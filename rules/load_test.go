@@ -48,7 +48,7 @@ func TestBuiltinLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"HardDealHandoff", "PriceAboveAnticipated", "EarlyRenegotiation", "RepeatedRenegotiation", "SourceStale"} {
+	for _, name := range []string{"HardDealHandoff", "PriceAboveAnticipated", "EarlyRenegotiation", "RepeatedRenegotiation", "SourceStale", "DeadLettersRising"} {
 		r := set.Rule(name)
 		if r == nil {
 			t.Errorf("no rule %s", name)

@@ -36,6 +36,7 @@ type TestEvent struct {
 	Kind    string // "deal" or "ticket"
 	Value   []byte // the record's JSON
 	KnownAt time.Time
+	Raw     bool // as a source may really send it: what the decoder refuses is a dead letter, and no fault of the test
 }
 
 // TestInstant is what must be true after the evaluation that looks from At.
@@ -213,10 +214,13 @@ func (l *testLoader) testCase(n *node, set *Set) TestCase {
 	return c
 }
 
-// events reads one entry of events: a deal, a ticket, or a file of JSON lines that hold the same.
+// events reads one entry of events: a deal, a ticket, a file of JSON lines that hold the same, or raw records.
 func (l *testLoader) events(n *node, before int) []TestEvent {
-	if !l.object(n, "an event", "deal", "ticket", "known_at", "file") {
+	if !l.object(n, "an event", "deal", "ticket", "known_at", "file", "records", "lines", "times") {
 		return nil
+	}
+	if n.get("records") != nil {
+		return l.records(n)
 	}
 	if file := n.get("file"); file != nil {
 		return l.lines(file, before)
@@ -246,6 +250,45 @@ func (l *testLoader) events(n *node, before int) []TestEvent {
 	value.appendJSON(&b)
 	return []TestEvent{{Kind: kind, Value: b.Bytes(), KnownAt: l.time(known, "known_at")}}
 }
+
+// records reads raw records, one a line, so that a test can send what the decoder refuses.
+func (l *testLoader) records(n *node) []TestEvent {
+	kind := map[string]string{"deals": "deal", "tickets": "ticket"}[l.text(n.get("records"), "records")]
+	if kind == "" {
+		l.fail(n.get("records"), "one of deals, tickets", "records of no source")
+		return nil
+	}
+	text := l.text(n.get("lines"), "lines")
+	if strings.TrimSpace(text) == "" {
+		l.fail(n, "lines: | and one record in each line below", "records without lines")
+		return nil
+	}
+	if n.get("known_at") == nil {
+		l.fail(n, "", "known_at must say when the records became known")
+		return nil
+	}
+	times := 1
+	if t := n.get("times"); t != nil {
+		var err error
+		if times, err = strconv.Atoi(l.text(t, "times")); err != nil || times < 1 || times > maxTimes {
+			l.fail(t, "", "times must be a whole number from 1 to %d", maxTimes)
+			return nil
+		}
+	}
+	known := l.time(n.get("known_at"), "known_at")
+	var out []TestEvent
+	for range times {
+		for line := range strings.Lines(text) {
+			if line = strings.TrimRight(line, "\r\n"); line != "" {
+				out = append(out, TestEvent{Kind: kind, Value: []byte(line), KnownAt: known, Raw: true})
+			}
+		}
+	}
+	return out
+}
+
+// maxTimes bounds how often a test sends the same records.
+const maxTimes = 10_000
 
 // lines reads JSON lines, which are YAML too: each is {"deal": {...}, "known_at": "..."}.
 func (l *testLoader) lines(n *node, before int) []TestEvent {

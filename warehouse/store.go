@@ -139,5 +139,8 @@ func rejectedColumns(rejected []churn.Rejected) []any {
 		column(rejected, func(r *R) uint64 { return uint64(r.Size) }),
 		column(rejected, func(r *R) string { return string(r.Hash[:]) }),
 		column(rejected, func(r *R) string { return r.Excerpt }),
+		column(rejected, func(r *R) string { return r.Source }),
+		column(rejected, func(r *R) time.Time { return r.KnownAt }),
+		column(rejected, func(r *R) string { return r.ReplayOf }),
 	}
 }

@@ -194,6 +194,7 @@ func (s *scratch) Reset(ctx context.Context) error {
 func (s *scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 	var deals []churn.DealEvent
 	var tickets []churn.TicketEvent
+	var refused []churn.Rejected
 	for _, e := range events {
 		tp := churn.TopicPartition{Topic: e.Kind}
 		record := broker.Record{
@@ -204,22 +205,33 @@ func (s *scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 		switch e.Kind {
 		case "deal":
 			deal, rejection := s.enrichment.DealEvent(&record)
-			if rejection != nil {
+			switch {
+			case rejection == nil:
+				deals = append(deals, deal)
+			case e.Raw:
+				refused = append(refused, consumers.Rejected(&record, *rejection, "deals", e.KnownAt))
+			default:
 				return fmt.Errorf("a deal of the test: %w\n%s", rejection, e.Value)
 			}
-			deals = append(deals, deal)
 		case "ticket":
 			ticket, rejection := s.enrichment.TicketEvent(&record)
-			if rejection != nil {
+			switch {
+			case rejection == nil:
+				tickets = append(tickets, ticket)
+			case e.Raw:
+				refused = append(refused, consumers.Rejected(&record, *rejection, "tickets", e.KnownAt))
+			default:
 				return fmt.Errorf("a ticket of the test: %w\n%s", rejection, e.Value)
 			}
-			tickets = append(tickets, ticket)
 		}
 	}
 	if err := s.StoreDeals(ctx, "", deals); err != nil {
 		return err
 	}
 	if err := s.StoreTickets(ctx, "", tickets); err != nil {
+		return err
+	}
+	if err := s.StoreRejected(ctx, "", refused); err != nil {
 		return err
 	}
 	_, err := s.upkeep.To(ctx, s.offsets)
