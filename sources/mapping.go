@@ -32,6 +32,7 @@ type Mapping struct {
 	kind   Kind // empty where the mapping does not say
 	wants  map[string]string
 	tables *tables
+	knows  []string // its variables
 	code   *gojq.Code
 }
 
@@ -80,7 +81,7 @@ func LoadMapping(path string) (*Mapping, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading mapping: %w", err)
 	}
-	m := &Mapping{path: path, wants: map[string]string{}, tables: &tables{byName: map[string]*table{}}}
+	m := &Mapping{path: path, wants: map[string]string{}, tables: &tables{byName: map[string]*table{}}, knows: []string{"$row", "$file", "$tables"}}
 	if err := m.compile(string(text)); err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func (m *Mapping) compile(text string) error {
 	q.FuncDefs = append(append([]*gojq.FuncDef{}, forbidden...), q.FuncDefs...)
 	folder := filepath.Dir(m.path)
 	options := append(functions(m.tables),
-		gojq.WithVariables([]string{"$row", "$file", "$tables"}),
+		gojq.WithVariables(m.knows),
 		gojq.WithModuleLoader(gojq.NewModuleLoader([]string{folder, filepath.Dir(folder)})))
 	if m.code, err = gojq.Compile(q, options...); err != nil {
 		return m.compileError(text, err)
@@ -238,7 +239,7 @@ func (m *Mapping) compileError(text string, err error) error {
 		}
 		switch {
 		case strings.HasPrefix(name, "$"):
-			e.Hint = "a mapping knows $row, $file and $tables"
+			e.Hint = "it knows " + strings.Join(m.knows, ", ")
 		case strings.Contains(name, "/"):
 			e.Hint = "besides jq's own, a mapping has hash01, digest, instant, money and lookup(table; column; value)"
 		}

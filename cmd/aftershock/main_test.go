@@ -18,6 +18,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/embedded"
@@ -37,6 +38,8 @@ func (w withServers) Run() int { return testservers.Main(w.m) }
 // TestScripts runs the command line as a user would, one process a command. Beside testscript's own commands there are:
 //
 //	servers [USER PASSWORD]  an empty broker and an empty ClickHouse; with a user, who it takes to get in
+//	produce TOPIC FILE       writes records, one a line: key, value, and then names and values of headers, apart by tabs;
+//	                         ESC stands for the byte that begins a terminal's commands
 //	freeport NAME            sets NAME to a port that nobody listens on
 //	takenport NAME           sets NAME to a port that is taken
 //	status N COMMAND...      runs a command that must exit with N
@@ -78,6 +81,19 @@ func TestScripts(t *testing.T) {
 				if len(args) == 2 {
 					ts.Setenv("AFTERSHOCK_CLICKHOUSE_USER", args[0])
 					ts.Setenv("AFTERSHOCK_CLICKHOUSE_PASSWORD", args[1])
+				}
+			},
+			"produce": func(ts *testscript.TestScript, _ bool, args []string) {
+				writer := &kafka.Writer{Addr: kafka.TCP(strings.Split(ts.Getenv("AFTERSHOCK_KAFKA_BROKERS"), ",")...), Topic: args[0],
+					Balancer: kafka.Murmur2Balancer{Consistent: true}, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
+				defer writer.Close()
+				for line := range strings.Lines(strings.ReplaceAll(ts.ReadFile(args[1]), "ESC", "\x1b")) {
+					fields := strings.Split(strings.TrimRight(line, "\n"), "\t")
+					m := kafka.Message{Key: []byte(fields[0]), Value: []byte(fields[1])}
+					for h := fields[2:]; len(h) > 1; h = h[2:] {
+						m.Headers = append(m.Headers, kafka.Header{Key: h[0], Value: []byte(h[1])})
+					}
+					ts.Check(writer.WriteMessages(context.Background(), m))
 				}
 			},
 			"status": func(ts *testscript.TestScript, _ bool, args []string) {
