@@ -44,8 +44,8 @@ func (s *storm) count() (n int) {
 	return n
 }
 
-// rage makes faults at an even pace, so that there are so many after so long, and then as long as the caller wants more.
-func (s *storm) rage(ctx context.Context, faults int, within time.Duration, more func() bool) error {
+// rage makes faults at an even pace, so that there are so many after so long, and goes on as long as the caller wants.
+func (s *storm) rage(ctx context.Context, faults int, within time.Duration, goOn func() bool) error {
 	lanes := [][]fault{s.replicaFaults(), s.serverFaults()}
 	var deals [2]func() fault
 	for i, lane := range lanes {
@@ -59,17 +59,18 @@ func (s *storm) rage(ctx context.Context, faults int, within time.Duration, more
 	errs := make([]error, len(lanes))
 	for i := range lanes {
 		lanesUp.Go(func() {
-			for n := 0; ctx.Err() == nil && errs[i] == nil; n++ {
+			for made := 0; ctx.Err() == nil && errs[i] == nil; {
 				// Each lane takes half of them.
-				due := began.Add(time.Duration(float64(within) * float64(2*n+i) / float64(max(faults, 1))))
+				due := began.Add(time.Duration(float64(within) * float64(2*made+i) / float64(faults)))
 				sleep(ctx, time.Until(due))
-				if s.count() >= faults && !more() {
+				if s.count() >= faults && !goOn() {
 					return
 				}
 				f := deals[i]()
 				at := time.Now()
 				happened, err := f.do(ctx)
 				if happened {
+					made++
 					s.mu.Lock()
 					s.made[f.kind]++
 					s.mu.Unlock()
@@ -197,13 +198,14 @@ func (s *storm) upTo(least, most int) int {
 	return least + s.random.IntN(most-least+1)
 }
 
-// anyRunning is one of the replicas that run; there is always one, for the lanes end what they begin.
+// anyRunning is one of the replicas that run, or should.
 func (s *storm) anyRunning() *replica {
-	for {
+	for range 100 {
 		if r := s.replicas[s.upTo(0, len(s.replicas)-1)]; r.running() {
 			return r
 		}
 	}
+	return s.replicas[0]
 }
 
 // die kills the replica and starts it again, soon or after the groups have noticed.

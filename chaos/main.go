@@ -66,7 +66,7 @@ func readOptions(args []string) (o options, err error) {
 	o = shortForm
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of records and faults; the default is drawn and printed")
-	flags.IntVar(&o.records, "records", o.records, "records to produce, evenly over -for")
+	flags.IntVar(&o.records, "records", o.records, "records to produce, at least, at the pace of so many over -for")
 	flags.IntVar(&o.faults, "faults", o.faults, "faults to make, at least, evenly over -for")
 	flags.DurationVar(&o.within, "for", o.within, "how long to produce and make faults")
 	flags.IntVar(&o.replicas, "replicas", o.replicas, "replicas that run throughout; one more joins and leaves")
@@ -145,15 +145,11 @@ func (o options) runStorm(ctx context.Context, out *os.File) (err error) {
 			fmt.Fprintf(os.Stderr, "%7.1fs "+format+"\n", append([]any{time.Since(began).Seconds()}, args...)...)
 		}
 	}}
-	producing := func() bool {
-		select {
-		case <-p.done:
-			return false
-		default:
-			return true
-		}
-	}
-	if err := errors.Join(s.rage(ctx, o.faults, o.within, producing), p.wait()); err != nil {
+	goOn := func() bool { return time.Since(began) < o.within || int(h.truth.acked.Load()) < o.records }
+	raging := s.rage(ctx, o.faults, o.within, goOn)
+	until(ctx, o.within, func() bool { return !goOn() })
+	p.stop()
+	if err := errors.Join(raging, p.wait()); err != nil {
 		return err
 	}
 	for _, r := range residents {
@@ -172,7 +168,7 @@ func (o options) runStorm(ctx context.Context, out *os.File) (err error) {
 	if err != nil {
 		return err
 	}
-	report{v, s, stall, h.peak(), time.Since(began), settled}.print(out)
+	report{v, s, stall, h.peak(), h.revivals(), time.Since(began), settled}.print(out)
 	if !v.clean() {
 		return errors.Join(errors.New("what came out is not what went in: see above"), unsettled, errors.Join(unclean...))
 	}

@@ -61,7 +61,7 @@ func clients(seed uint64, records int) (iter.Seq[simulate.Record], error) {
 	c.From = c.To.Add(-180 * 24 * time.Hour)
 	c.TicketRate, c.AttemptRate = 60, 2
 	c.LateShare, c.DuplicateShare, c.CorrectedShare, c.BrokenShare = 0.1, 0.05, 0.05, 0.02
-	c.Accounts = max(records/20, 20) // they give some more than twenty each
+	c.Accounts = max(records/10, 20) // they give some more than twenty each: the pace goes on where the faults take longer
 	s, err := simulate.New(c)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (p *production) wait() error {
 	return p.err
 }
 
-// produce writes records at an even pace, so that they take as long as said, until all are written or stop is called. What was
+// produce writes records at the pace of so many within so long, until stop is called. What was
 // handed to the broker is acknowledged in any case: a record that is not is an error.
 func (h *house) produce(ctx context.Context, seed uint64, records int, within time.Duration) (*production, error) {
 	world, err := clients(seed, records)
@@ -107,7 +107,7 @@ func (h *house) produce(ctx context.Context, seed uint64, records int, within ti
 			if wait := time.Until(due); wait > 0 {
 				sleep(pacing, wait)
 			}
-			if n == records || pacing.Err() != nil {
+			if pacing.Err() != nil {
 				break
 			}
 			topic := h.topics.Tickets

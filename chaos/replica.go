@@ -27,16 +27,21 @@ type replica struct {
 	kafka      *proxy
 
 	mu      sync.Mutex
+	wanted  bool // to run: where it ends by itself it is started again, as any supervisor would
 	process *os.Process
 	done    chan struct{} // closed when the process has ended
 	exit    error         // how; set before done closes
 	peak    int64         // bytes of resident memory, over all its lives
+	revived int           // times that it ended by itself
 }
+
+const reviveAfter = time.Second
 
 // start starts the process; it does nothing where it runs.
 func (r *replica) start() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.wanted = true
 	if r.process != nil {
 		return nil
 	}
@@ -58,6 +63,10 @@ func (r *replica) start() error {
 		exit := c.Wait()
 		r.mu.Lock()
 		r.exit, r.process = exit, nil
+		if r.wanted {
+			r.revived++
+			time.AfterFunc(reviveAfter, r.revive)
+		}
 		r.mu.Unlock()
 		close(done)
 	}()
@@ -66,6 +75,21 @@ func (r *replica) start() error {
 	}
 	r.process, r.done = c.Process, done
 	return nil
+}
+
+func (r *replica) revive() {
+	r.mu.Lock()
+	wanted := r.wanted
+	r.mu.Unlock()
+	if wanted {
+		_ = r.start()
+	}
+}
+
+func (r *replica) unwanted() {
+	r.mu.Lock()
+	r.wanted = false
+	r.mu.Unlock()
 }
 
 func (r *replica) running() bool {
@@ -86,12 +110,17 @@ func (r *replica) signal(s syscall.Signal) {
 
 // kill ends the process at once and waits for its end.
 func (r *replica) kill() {
+	r.unwanted()
 	r.signal(syscall.SIGKILL)
 	r.wait(time.Minute)
 }
 
 // stop asks the process to end and kills it where it does not.
 func (r *replica) stop(patience time.Duration) error {
+	r.unwanted()
+	if !r.running() {
+		return nil
+	}
 	r.signal(syscall.SIGTERM)
 	if !r.wait(patience) {
 		r.kill()

@@ -62,12 +62,23 @@ func (h *house) peak() (bytes int64) {
 	return bytes
 }
 
+// revivals is how often a replica ended by itself, as one that finds no broker at its start does, and was started again.
+func (h *house) revivals() (n int) {
+	for _, r := range h.replicas {
+		r.mu.Lock()
+		n += r.revived
+		r.mu.Unlock()
+	}
+	return n
+}
+
 // report is what is printed at the end.
 type report struct {
 	*verdict
 	storm   *storm
 	stalls  *stalls
 	peak    int64
+	revived int
 	took    time.Duration
 	settled time.Duration
 }
@@ -86,6 +97,7 @@ func (r report) print(out io.Writer) {
 	line("longest stall of consumption", "%7.1fs", r.stalls.longest.Seconds())
 	line("longest from a tick to its entry", "%7.1fs", r.latest.Seconds())
 	line("peak resident memory of a replica", "%5d MB", r.peak>>20)
+	line("replicas that ended by themselves, and were revived", "%8d", r.revived)
 	line("took", "%7.0fs   of it settling after the last fault: %.0fs", r.took.Seconds(), r.settled.Seconds())
 }
 
