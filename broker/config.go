@@ -5,33 +5,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/aftershock/aftershock/churn"
 )
-
-// Secret is a string that shows itself only where it is used: never in a log, an error or a dump of the config.
-type Secret string
-
-const redacted = "(hidden)"
-
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return redacted
-}
-
-// GoString keeps %#v from telling.
-func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
-
-// LogValue keeps slog from telling.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText keeps encoders from telling.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Config says how to reach Kafka and what its topics are called.
 type Config struct {
@@ -70,7 +50,7 @@ type SASL struct {
 	// Username is the user. Defaults to none.
 	Username string `yaml:"username" env:"USERNAME" doc:"user"`
 	// Password is the password; better use PasswordFile. Defaults to none.
-	Password Secret `yaml:"password" env:"PASSWORD" doc:"password; better in a file"`
+	Password churn.Secret `yaml:"password" env:"PASSWORD" doc:"password; better in a file"`
 	// PasswordFile holds the password; trailing line ends are ignored. Defaults to none.
 	PasswordFile string `yaml:"password_file" env:"PASSWORD_FILE" doc:"file that holds the password"`
 }
@@ -92,7 +72,9 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("brokers: at least one address as host:port is needed"))
 	}
 	for _, address := range c.Brokers {
-		if _, _, err := net.SplitHostPort(address); err != nil {
+		if strings.Contains(address, "@") { // what is before it may be a password
+			errs = append(errs, errors.New("brokers: an address is host:port alone: the user and the password are kafka.sasl"))
+		} else if _, _, err := net.SplitHostPort(address); err != nil {
 			errs = append(errs, fmt.Errorf("brokers: %q is not host:port", address))
 		}
 	}

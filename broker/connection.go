@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -85,22 +86,48 @@ func (c *Connection) Check(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		errs = append(errs, fmt.Errorf("reaching the Kafka broker %s: %w%s", address, err, hint(err, c.config)))
+		errs = append(errs, c.explain("reaching the Kafka broker "+address, err))
 	}
 	return errors.Join(errs...)
 }
 
+// explain says what was being done, what was wrong and what to try.
+func (c *Connection) explain(doing string, err error) error {
+	return fmt.Errorf("%s: %w%s", doing, err, hint(err, c.config))
+}
+
 func hint(err error, config Config) string {
-	var netErr *net.OpError
+	var dial *net.OpError
+	var notTLS tls.RecordHeaderError
+	var alert tls.AlertError
+	var stranger x509.UnknownAuthorityError
+	var otherName x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	switch {
-	case errors.Is(err, kafka.SASLAuthenticationFailed):
-		return " (check kafka.sasl.username and its password)"
+	case errors.Is(err, kafka.SASLAuthenticationFailed), errors.Is(err, errRefused):
+		return " (check kafka.sasl.username and its password: kafka.sasl.password or password_file; or the user is unknown to kafka.sasl.mechanism " + config.SASL.Mechanism + ")"
 	case errors.Is(err, kafka.UnsupportedSASLMechanism):
-		return " (the broker does not offer kafka.sasl.mechanism " + config.SASL.Mechanism + ")"
-	case errors.As(err, &netErr) && netErr.Op == "dial":
+		return " (the broker does not offer kafka.sasl.mechanism " + config.SASL.Mechanism + ": ask for its sasl.enabled.mechanisms)"
+	case errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.GroupAuthorizationFailed), errors.Is(err, kafka.ClusterAuthorizationFailed):
+		return " (kafka.sasl.username lacks an ACL: see deploy/kafka/acls.sh)"
+	case errors.As(err, &stranger):
+		return " (nobody that we trust signed the broker's certificate: check kafka.tls.ca_file)"
+	case errors.As(err, &otherName):
+		return " (the broker's certificate is for another name: check kafka.brokers, or set kafka.tls.server_name)"
+	case errors.As(err, &invalid):
+		return " (the broker's certificate is not valid: renew it, and check the clocks)"
+	case errors.As(err, &notTLS):
+		return " (the broker does not speak TLS there: check kafka.brokers and kafka.tls.enabled)"
+	case errors.As(err, &alert):
+		return " (the broker refused our side of TLS: check kafka.tls.cert_file and key_file)"
+	case errors.As(err, &dial) && dial.Op == "dial":
 		return " (is it running, and is kafka.brokers right?)"
 	case !config.TLS.Enabled && config.SASL.Mechanism == "":
-		return " (does it expect TLS or SASL?)"
+		return " (does it expect TLS or SASL? see kafka.tls.enabled and kafka.sasl.mechanism)"
+	case !config.TLS.Enabled:
+		return " (does it expect TLS? see kafka.tls.enabled)"
+	case config.SASL.Mechanism == "":
+		return " (does it expect SASL? see kafka.sasl.mechanism)"
 	}
 	return ""
 }

@@ -15,14 +15,14 @@ import (
 func (c *Connection) Partitions(ctx context.Context, topics ...string) (map[string]int, error) {
 	metadata, err := c.Client().Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 	if err != nil {
-		return nil, fmt.Errorf("reading which topics there are: %w", err)
+		return nil, c.explain("reading which topics there are", err)
 	}
 	partitions := map[string]int{}
 	for _, t := range metadata.Topics {
 		switch {
 		case errors.Is(t.Error, kafka.UnknownTopicOrPartition):
 		case t.Error != nil:
-			return nil, fmt.Errorf("reading the partitions of topic %s: %w", t.Name, t.Error)
+			return nil, c.explain("reading the partitions of topic "+t.Name, t.Error)
 		default:
 			partitions[t.Name] = len(t.Partitions)
 		}
@@ -79,7 +79,7 @@ func (c *Connection) ranges(ctx context.Context, topics []string) (map[churn.Top
 	}
 	response, err := c.Client().ListOffsets(ctx, request)
 	if err != nil {
-		return nil, fmt.Errorf("reading the offsets of topics: %w", err)
+		return nil, c.explain("reading the offsets of topics", err)
 	}
 	ranges := map[churn.TopicPartition]Range{}
 	for topic, list := range response.Topics {
@@ -118,7 +118,7 @@ func (c *Connection) committed(ctx context.Context, group string, topics []strin
 		err = response.Error
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the committed offsets of group %s: %w", group, err)
+		return nil, c.explain("reading the committed offsets of group "+group, err)
 	}
 	committed := map[churn.TopicPartition]int64{}
 	for topic, list := range response.Topics {

@@ -28,6 +28,9 @@ type scram struct {
 // maxIterations bounds the work that a hostile server may ask for.
 const maxIterations = 1_000_000
 
+// errRefused is a refusal inside the exchange itself; Apache Kafka refuses beside it, with kafka.SASLAuthenticationFailed.
+var errRefused = errors.New("sasl: the broker refused")
+
 func newScram(name, username, password string) (sasl.Mechanism, error) {
 	for _, s := range username + password {
 		if s > 126 || s < 32 {
@@ -66,7 +69,7 @@ func (c *scramConversation) Next(_ context.Context, challenge []byte) (done bool
 		fields[part[0]] = part[2:]
 	}
 	if refusal, refused := fields['e']; refused {
-		return false, nil, fmt.Errorf("sasl: the broker refused: %s", refusal)
+		return false, nil, fmt.Errorf("%w: %s", errRefused, refusal)
 	}
 	if c.signature == nil {
 		response, err = c.prove(string(challenge), fields)

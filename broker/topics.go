@@ -138,7 +138,7 @@ func (c *Connection) CreateTopics(ctx context.Context, wanted []Topic) (created 
 	}
 	response, err := c.Client().CreateTopics(ctx, request)
 	if err != nil {
-		return nil, fmt.Errorf("creating topics: %w", err)
+		return nil, c.explain("creating topics", err)
 	}
 	var errs []error
 	for _, topic := range wanted {
@@ -146,7 +146,7 @@ func (c *Connection) CreateTopics(ctx context.Context, wanted []Topic) (created 
 		case err == nil:
 			created = append(created, topic.Name)
 		case !errors.Is(err, kafka.TopicAlreadyExists):
-			errs = append(errs, fmt.Errorf("creating topic %s: %w", topic.Name, err))
+			errs = append(errs, c.explain("creating topic "+topic.Name, err))
 		}
 	}
 	if len(errs) == 0 {
@@ -285,12 +285,12 @@ func (c *Connection) topicSettings(ctx context.Context, wanted []Topic, existing
 	}
 	response, err := c.Client().DescribeConfigs(ctx, request)
 	if err != nil {
-		return nil, fmt.Errorf("reading topic settings: %w", err)
+		return nil, c.explain("reading topic settings", err)
 	}
 	settings := map[string]map[string]string{}
 	for _, resource := range response.Resources {
 		if resource.Error != nil {
-			return nil, fmt.Errorf("reading the settings of topic %s: %w", resource.ResourceName, resource.Error)
+			return nil, c.explain("reading the settings of topic "+resource.ResourceName, resource.Error)
 		}
 		settings[resource.ResourceName] = map[string]string{}
 		for _, entry := range resource.ConfigEntries {

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"github.com/ClickHouse/ch-go/chpool"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/aftershock/aftershock/churn"
 )
 
 // Config says where the warehouse is.
@@ -26,7 +29,7 @@ type Config struct {
 	Addr              string        `yaml:"addr" env:"ADDR" doc:"host:port of ClickHouse's native protocol"`
 	Database          string        `yaml:"database" env:"DATABASE" doc:"database that holds everything; migrate creates it"`
 	User              string        `yaml:"user" env:"USER" doc:"user name"`
-	Password          string        `yaml:"password" env:"PASSWORD" secret:"true" doc:"password; better from a file or the environment than from here"`
+	Password          churn.Secret  `yaml:"password" env:"PASSWORD" doc:"password; better from a file or the environment than from here"`
 	PasswordFile      string        `yaml:"password_file" env:"PASSWORD_FILE" doc:"file that holds the password; a last line break is dropped"`
 	TLS               bool          `yaml:"tls" env:"TLS" doc:"connect with TLS"`
 	CAFile            string        `yaml:"ca_file" env:"CA_FILE" doc:"PEM file of the authorities to trust; default: the system's"`
@@ -48,7 +51,9 @@ var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // Validate reports everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	var errs []error
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+	if strings.Contains(c.Addr, "@") { // what is before it may be a password
+		errs = append(errs, errors.New("clickhouse.addr: it is host:port alone: the user and the password are clickhouse.user and clickhouse.password"))
+	} else if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		errs = append(errs, fmt.Errorf("clickhouse.addr: %q is not host:port, for example 127.0.0.1:9000", c.Addr))
 	}
 	if !databaseName.MatchString(c.Database) {
@@ -110,7 +115,7 @@ func Open(c Config, clock func() time.Time) (*Warehouse, error) {
 }
 
 func (c Config) options() (*clickhouse.Options, error) {
-	password := c.Password
+	password := string(c.Password)
 	if c.PasswordFile != "" {
 		text, err := os.ReadFile(c.PasswordFile)
 		if err != nil {
@@ -198,25 +203,49 @@ func (w *Warehouse) explain(doing string, err error) error {
 		return nil
 	}
 	var exception *clickhouse.Exception
-	var network *net.OpError
-	hint := ""
+	if errors.As(err, &exception) && exception.Code == codeAuthenticationFailed {
+		return fmt.Errorf("%s at %s: user %q or its password was refused: check clickhouse.user and clickhouse.password (or password_file)", doing, w.config.Addr, w.config.User)
+	}
+	return fmt.Errorf("%s at %s: %w%s", doing, w.config.Addr, err, w.config.hint(err))
+}
+
+// hint says what to try.
+func (c Config) hint(err error) string {
+	var exception *clickhouse.Exception
+	var dial *net.OpError
+	var notTLS tls.RecordHeaderError
+	var stranger x509.UnknownAuthorityError
+	var otherName x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &exception):
 		switch exception.Code {
-		case codeAuthenticationFailed:
-			return fmt.Errorf("%s at %s: user %q or its password was refused: check clickhouse.user and clickhouse.password (or password_file)", doing, w.config.Addr, w.config.User)
 		case codeUnknownTable:
-			hint = ": is the schema up to date? run `aftershock migrate`"
+			return ": is the schema up to date? run `aftershock migrate`"
+		case codeAccessDenied:
+			return ": clickhouse.user lacks a grant: see deploy/clickhouse/users.sql"
 		}
-	case errors.As(err, &network):
-		hint = ": is ClickHouse running there? see clickhouse.addr (AFTERSHOCK_CLICKHOUSE_ADDR)"
+	case errors.As(err, &stranger):
+		return ": nobody that we trust signed the server's certificate: check clickhouse.ca_file"
+	case errors.As(err, &otherName):
+		return ": the server's certificate is for another name: check clickhouse.addr"
+	case errors.As(err, &invalid):
+		return ": the server's certificate is not valid: renew it, and check the clocks"
+	case errors.As(err, &notTLS):
+		return ": the server does not speak TLS there: check clickhouse.addr (its TLS port is usually 9440) and clickhouse.tls"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return ": is ClickHouse running there? see clickhouse.addr (AFTERSHOCK_CLICKHOUSE_ADDR)"
+	case !c.TLS && (errors.Is(err, io.EOF) || strings.Contains(err.Error(), "unexpected packet")):
+		return ": does it expect TLS? see clickhouse.tls"
 	}
-	return fmt.Errorf("%s at %s: %w%s", doing, w.config.Addr, err, hint)
+	return ""
 }
 
 // Error codes of ClickHouse that mean something to us.
 const (
 	codeUnknownTable         = 60
+	codeSyntaxError          = 62
+	codeAccessDenied         = 497
 	codeAuthenticationFailed = 516
 )
 
