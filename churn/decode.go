@@ -6,7 +6,8 @@ import (
 )
 
 // DecodeDeal reads one DealClosed v1 and validates it. occurredAt is the time that the transport gave (CloudEvents),
-// zero where it gave none. The error is always a *Rejection. Unknown fields are ignored.
+// zero where it gave none. The error is always a *Rejection. Unknown fields are ignored. The texts of the deal are parts of the
+// value, which must not be changed while the deal is in use.
 func DecodeDeal(value []byte, occurredAt time.Time) (DealClosed, error) {
 	s := newScanner(value)
 	d := DealClosed{SchemaVersion: SchemaVersion, Type: DealNew, Outcome: Won}

@@ -46,10 +46,6 @@ func fuzzDecoder[E any](f *testing.F, kind string, decode func([]byte, time.Time
 			t.Fatal(wrong)
 		}
 		if err == nil {
-			clear(value) // the broker's buffer may be used again: the event must not hold on to it
-			if !reflect.DeepEqual(event, again) {
-				t.Fatal("the event shares memory with the value")
-			}
 			if !json.Valid(given) || !sound(&event) {
 				t.Fatalf("accepted: %+v", event)
 			}

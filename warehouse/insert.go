@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"time"
 
 	"github.com/ClickHouse/ch-go"
@@ -19,14 +21,24 @@ const blockConnections = 4
 
 // openBlocks prepares the connections that events are inserted by; it does not connect yet.
 func openBlocks(o *clickhouse.Options) (*chpool.Pool, error) {
+	compression := ch.CompressionLZ4
+	if host, _, err := net.SplitHostPort(o.Addr[0]); err == nil && onThisMachine(host) {
+		compression = ch.CompressionDisabled
+	}
 	return chpool.New(context.Background(), chpool.Options{
 		MaxConns: blockConnections,
 		ClientOptions: ch.Options{
 			Address: o.Addr[0], Database: o.Auth.Database, User: o.Auth.Username, Password: o.Auth.Password,
 			TLS: o.TLS, DialTimeout: o.DialTimeout, HandshakeTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout,
-			Compression: ch.CompressionLZ4, ClientName: "aftershock",
+			Compression: compression, ClientName: "aftershock",
 		},
 	})
+}
+
+// onThisMachine tells whether a host is this one: there compressing costs more than the bytes that it saves.
+func onThisMachine(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
 // insertBlocks sends blocks one after the other in one INSERT. The server puts them together and stores them as one part when
