@@ -1,7 +1,10 @@
 package warehouse
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"testing"
 
 	"github.com/aftershock/aftershock/churn"
@@ -31,5 +34,125 @@ func TestEveryRowIsStoredOnce(t *testing.T) {
 		if got := lines(t, w, query, now()); got != want {
 			t.Errorf("%s gives %swant %s", query, got, want)
 		}
+	}
+}
+
+// An insert whose connection is cut after any number of bytes, in whichever of its blocks, stores all of its rows or none, and a
+// repeat with the same token completes it.
+func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
+	w := open(t)
+	const blocks, rows = 4, 3000
+	for try, after := range []int64{0, 200, 1_000, 50_000, 400_000, 1_000_000, 2_000_000, 3_000_000, 1 << 40} {
+		var chunk []churn.Block[churn.DealEvent]
+		for b := range blocks {
+			events := make([]churn.DealEvent, rows)
+			for i := range events {
+				events[i] = churn.DealEvent{DealClosed: churn.DealClosed{AccountID: fmt.Sprint("cut", try), DealID: fmt.Sprint(b, "-", i), EventID: fmt.Sprint(b, "-", i), ClosedAt: now()},
+					Stamp: churn.Stamp{Payload: bytes.Repeat([]byte("x"), 100)}}
+			}
+			chunk = append(chunk, blocksOf(w.NewDealBlock, events)...)
+		}
+		stored := func() string {
+			return lines(t, w, fmt.Sprintf("SELECT toString(count()) FROM deal_events WHERE account_id = 'cut%d'", try), now())
+		}
+		c := w.config
+		c.Addr = cutting(t, w.config.Addr, after)
+		through, err := Open(c, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := fmt.Sprint("cut/", try)
+		err = through.InsertDeals(t.Context(), token, now(), chunk)
+		through.Close()
+		if got := stored(); got != "0\n" && got != fmt.Sprintln(blocks*rows) {
+			t.Errorf("cut after %d bytes: %s rows of %d are stored", after, got, blocks*rows)
+		} else if err == nil && got == "0\n" {
+			t.Errorf("cut after %d bytes: nothing is stored, though the insert succeeded", after)
+		}
+		if cut := after < 1<<40; cut == (err == nil) {
+			t.Errorf("cut after %d bytes: the error is %v", after, err)
+		}
+		if err := w.InsertDeals(t.Context(), token, now(), chunk); err != nil {
+			t.Fatal(err)
+		}
+		if got := stored(); got != fmt.Sprintln(blocks*rows) {
+			t.Errorf("cut after %d bytes, then repeated: %s rows of %d are stored", after, got, blocks*rows)
+		}
+	}
+}
+
+// cutting is the address of a way to the server that ends after so many bytes.
+func cutting(t *testing.T, server string, after int64) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("tcp", server)
+			if err != nil {
+				client.Close()
+				return
+			}
+			go func() {
+				_, _ = io.Copy(client, upstream)
+				client.Close()
+			}()
+			go func() {
+				_, _ = io.CopyN(upstream, client, after)
+				client.Close()
+				upstream.Close()
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// What a block takes in is what the table gives out, whatever the values and however often the block was used before.
+func TestABlockKeepsEveryValue(t *testing.T) {
+	w := open(t)
+	block := w.NewDealBlock()
+	rounds := [2]*float64{nil, new(float64)}
+	for round := range rounds {
+		block.Reset()
+		for i := range 300 { // more different words than fit a byte
+			price := churn.OptionalMoney{}
+			if i%2 == 0 {
+				price = churn.MustMoney("12.34")
+			}
+			e := churn.DealEvent{
+				DealClosed: churn.DealClosed{AccountID: "a", DealID: fmt.Sprint(i), EventID: fmt.Sprint(round, "-", i), Segment: fmt.Sprint("segment", i%290), Revision: int64(i) - 5,
+					ClosedAt: now(), TermMonths: i, SignedPrice: price},
+				Stamp: churn.Stamp{Payload: fmt.Append(nil, "payload", i), Position: churn.Position{Topic: "deals", Offset: int64(i)}},
+				Hardness: churn.Hardness{Band: churn.BandHard, Score: float64(i), DiscountDepth: rounds[round], Missing: []string{"x", fmt.Sprint(i)},
+					Contributions: make([]churn.Contribution, i%3)},
+			}
+			for j := range e.Hardness.Contributions {
+				e.Hardness.Contributions[j] = churn.Contribution{Component: fmt.Sprint("c", j), Value: float64(j), Points: float64(i), Evidence: fmt.Sprint("because ", i, j)}
+			}
+			if i%7 == 0 {
+				e.KnownAt = now().AddDate(-1, 0, 0)
+			}
+			block.Add(&e)
+		}
+		if err := w.InsertDeals(t.Context(), "", now(), []churn.Block[churn.DealEvent]{block}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := lines(t, w, `SELECT concat(toString(count()), ' ', toString(countIf(
+			segment = concat('segment', toString(n % 290)) AND revision = n - 5 AND term_months = n AND signed_price IS NOT DISTINCT FROM if(n % 2 = 0, toDecimal64('12.34', 4), NULL)
+			AND payload = concat('payload', deal_id) AND topic = 'deals' AND offset = n AND hardness = n AND isNull(discount_depth) = startsWith(event_id, '0-')
+			AND missing = ['x', deal_id] AND length(components) = n % 3 AND component_points = arrayWithConstant(n % 3, toFloat64(n))
+			AND component_evidence = arrayMap(j -> concat('because ', deal_id, ' ', toString(j)), range(n % 3)) AND components = arrayMap(j -> concat('c', toString(j)), range(n % 3))
+			AND known_at = if(n % 7 = 0, toDateTime64('2025-01-01 00:00:00', 3, 'UTC'), toDateTime64('2026-01-01 00:00:00', 3, 'UTC')))))
+		FROM (SELECT *, toInt64(deal_id) AS n FROM deal_events)`, now())
+	if got != "600 600\n" {
+		t.Errorf("%s rows are there and as they were given; want 600 600", got)
 	}
 }
