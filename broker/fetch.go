@@ -85,8 +85,9 @@ func (r *PartitionReader) Fetch(ctx context.Context, offset int64, wait time.Dur
 	if err := r.dial(ctx); err != nil {
 		return nil, err
 	}
-	// Ending the context must end the waiting, also on a broker that hangs.
-	stop := context.AfterFunc(ctx, func() { _ = r.conn.SetDeadline(time.Now()) })
+	// Ending the context must end the waiting, also on a broker that hangs. The connection may be given up meanwhile.
+	conn := r.conn
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
 	fetched, err := r.exchange(offset, min(wait, r.limits.MaxWait))
 	if err == nil {
