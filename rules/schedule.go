@@ -5,6 +5,7 @@ import (
 	"iter"
 	"strings"
 	"time"
+	_ "time/tzdata" // a schedule names its zone, and not every machine has them
 
 	"github.com/robfig/cron/v3"
 )
@@ -82,7 +83,7 @@ func (s Schedule) nextElapsed(t time.Time) time.Time {
 	for t.Before(limit) {
 		local := t.In(s.Zone)
 		_, offset := local.Zone()
-		_, end := local.ZoneBounds()
+		_, end := span(local)
 		wall := s.walls.Next(reading(local))
 		if wall.IsZero() {
 			return time.Time{}
@@ -111,7 +112,7 @@ func (s Schedule) firstAt(t time.Time) time.Time {
 // resolve returns the instant of a local reading: the first of two, or the end of the gap that swallows it.
 func (s Schedule) resolve(wall time.Time) time.Time {
 	guess := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, s.Zone)
-	start, end := guess.ZoneBounds()
+	start, end := span(guess)
 	spans := []time.Time{guess}
 	if !start.IsZero() {
 		spans = []time.Time{start.Add(-time.Second), guess}
@@ -121,7 +122,7 @@ func (s Schedule) resolve(wall time.Time) time.Time {
 	}
 	for _, in := range spans { // in time order, so the first occurrence wins
 		_, offset := in.In(s.Zone).Zone()
-		from, until := in.In(s.Zone).ZoneBounds()
+		from, until := span(in.In(s.Zone))
 		due := wall.Add(-time.Duration(offset) * time.Second)
 		if !due.Before(from) && (until.IsZero() || due.Before(until)) {
 			return due
@@ -133,6 +134,16 @@ func (s Schedule) resolve(wall time.Time) time.Time {
 		}
 	}
 	return guess.UTC()
+}
+
+// span is the span of constant offset around t, or a part of it, as ZoneBounds has it. Go takes each year for 365 days long
+// there: on the last day of a leap year the end that it gives has passed, and going on from it would lead nowhere for ever.
+func span(t time.Time) (start, end time.Time) {
+	start, end = t.ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		end = t.Truncate(24 * time.Hour).Add(24 * time.Hour)
+	}
+	return start, end
 }
 
 // Ticks yields every instant after `after` and at or before `until` at which the schedule is due, in order.

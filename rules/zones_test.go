@@ -313,6 +313,32 @@ func firstDifference(got, want []time.Time, z *time.Location) string {
 	return ""
 }
 
+// On the last day of a leap year Go says of most zones that the span of their offset has ended.
+func TestTicksOnTheLastDayOfALeapYear(t *testing.T) {
+	zones, found := changing(t)
+	all := []walked{
+		{"* * * * *", func(time.Time) bool { return true }, whole, true},
+		{"0 * * * 1", func(w time.Time) bool { return w.Minute() == 0 && w.Weekday() == time.Monday }, whole, true},
+		{"30 2 * * *", at(2, 30), whole, false},
+		{"45 23 * * *", at(23, 45), whole, false},
+	}
+	for _, name := range sortedKeys(found) {
+		walked := walk(zones[name], time.Date(2028, 12, 29, 0, 0, 0, 0, time.UTC), time.Date(2029, 1, 3, 0, 0, 0, 0, time.UTC))
+		from, until := time.Date(2028, 12, 30, 0, 0, 0, 0, time.UTC), time.Date(2029, 1, 2, 0, 0, 0, 0, time.UTC)
+		for _, s := range all {
+			schedule, err := ParseSchedule(s.spec, zones[name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := walked.due(s, from, until)
+			got := slices.Collect(schedule.Ticks(from, until))
+			if !slices.EqualFunc(got, want, time.Time.Equal) {
+				t.Fatalf("%s in %s\n%s", s.spec, name, firstDifference(got, want, zones[name]))
+			}
+		}
+	}
+}
+
 // A fixed local time is due once for each day of the two years, on that day; a time that does not exist at the end of its gap.
 // A schedule of every n minutes is due every n minutes where the clocks change by a multiple of that.
 func TestEveryDayOnceAndElapsedTimeEvenly(t *testing.T) {
