@@ -18,10 +18,13 @@ func FuzzInflate(f *testing.F) {
 	}
 	f.Add(byte(compress.Snappy), []byte("\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01\xff\xff\xff\xf0abc"), true)
 	f.Add(byte(compress.Snappy), []byte("\xff\xff\xff\xff\x0fabc"), true)
-	f.Add(byte(compress.Zstd), []byte{0x28, 0xB5, 0x2F, 0xFD, 0x00, 19 << 3, 0x43, 0, 0, 'a'}, true)
+	f.Add(byte(compress.Zstd), []byte{0x28, 0xB5, 0x2F, 0xFD, 0x00, 10 << 3, 0x43, 0, 0, 'a'}, true)
 	f.Fuzz(func(t *testing.T, codec byte, data []byte, raw bool) {
 		codec &= 7
 		b := batch{attributes: int16(codec), records: data}
+		if raw && codec == byte(compress.Zstd) && len(data) > 5 && data[5]>>3 > 13 {
+			t.Skip("a window of more than 8 MiB costs what it says, up to the limit, and time")
+		}
 		if !raw {
 			b.records = deflated(t, codec, data)
 		}

@@ -119,7 +119,7 @@ func (b *batch) each(record *Record, f *Fetched, do func(*Record) error) error {
 		record.Key = r.varbytes()
 		record.Value = r.varbytes()
 		record.Headers = nil
-		if n := r.varint(); n > 0 && n <= int64(len(r.left)) {
+		if n := r.varint(); n > 0 && n <= int64(len(r.left))/2 { // each takes two bytes at least
 			record.Headers = make([]Header, n)
 			for i := range record.Headers {
 				record.Headers[i] = Header{Key: string(r.varbytes()), Value: r.varbytes()}
@@ -153,6 +153,11 @@ func (b *batch) inflate() ([]byte, error) {
 	codec := compression.Codec()
 	if codec == nil {
 		return nil, fmt.Errorf("compression %d is unknown", compression)
+	}
+	if compression == compress.Snappy {
+		if err := checkSnappy(b.records); err != nil {
+			return nil, err
+		}
 	}
 	in := codec.NewReader(bytes.NewReader(b.records))
 	defer in.Close()
