@@ -1,12 +1,12 @@
--- dead_letters: every record that was refused, and what became of it since: accepted, because a replay or its sender sent it
--- again; refused_again, and a later dead letter tells of it; sent by a replay, and neither stored nor refused yet; else open.
+-- dead_letters: every record that was refused, and what became of it since: accepted, because a replay sent it or found it
+-- sent anew; refused_again, and a later dead letter tells of it; sent by a replay, and neither stored nor refused yet; else open.
 -- Example:
 --   SELECT topic, code, state, count() FROM dead_letters GROUP BY topic, code, state ORDER BY count() DESC;
 CREATE OR REPLACE VIEW dead_letters AS
 SELECT
     position, topic, code, field, reason, known_at, rejected_at, key, value_size, excerpt, replay_of,
     multiIf(
-        first IN
+        r.first IN
         (
             SELECT replay_of FROM replays
             WHERE (account_id, id, event_id, value_hash) IN
@@ -18,11 +18,12 @@ SELECT
                 WHERE (account_id, ticket_id, event_id) IN (SELECT account_id, id, event_id FROM replays)
             )
         ), 'accepted',
-        place < max(place) OVER (PARTITION BY first), 'refused_again',
-        first IN
+        later.first != '' AND r.place < later.place, 'refused_again',
+        r.first IN
         (
             SELECT replay_of FROM replays
-            WHERE offset >= 0 AND (topic, partition, offset) NOT IN (SELECT topic, partition, offset FROM rejected_events)
+            WHERE offset >= 0
+                AND (topic, partition, offset) NOT IN (SELECT topic, partition, offset FROM rejected_events WHERE replay_of != '')
         ), 'sent',
         'open') AS state
 FROM
@@ -33,7 +34,12 @@ FROM
         if(replay_of = '', position, replay_of) AS first,
         tuple(rejected_at, partition, offset) AS place
     FROM rejected_events FINAL
-);
+) AS r
+LEFT JOIN
+(
+    SELECT replay_of AS first, max(tuple(rejected_at, partition, offset)) AS place
+    FROM rejected_events WHERE replay_of != '' GROUP BY first
+) AS later ON later.first = r.first;
 
 -- rejections_now: rejections as of now.
 -- Example:
