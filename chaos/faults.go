@@ -148,7 +148,11 @@ func (s *storm) serverFaults() []fault {
 	}
 	dropped := func(table string) func(context.Context) (bool, error) {
 		return func(ctx context.Context) (bool, error) {
-			return s.anyRunning().clickhouse.deafen(ctx, table, stepPatience, 2*time.Second), nil
+			var proxies []*proxy
+			for _, r := range s.replicas {
+				proxies = append(proxies, r.clickhouse)
+			}
+			return deafen(ctx, proxies, table, stepPatience, 2*time.Second), nil
 		}
 	}
 	return []fault{

@@ -46,7 +46,7 @@ type house struct {
 
 // openHouse starts servers and prepares the topics and the schema. The replicas do not run yet.
 func openHouse(ctx context.Context, dir, binary string, replicas, records int) (h *house, err error) {
-	h = &house{dir: dir, binary: binary, one: max(records/50_000, 1), topics: broker.DefaultTopics(), truth: &ledger{}}
+	h = &house{dir: dir, binary: binary, one: max(records/200_000, 1), topics: broker.DefaultTopics(), truth: &ledger{}}
 	defer func() {
 		if err != nil {
 			h.close()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -82,25 +83,38 @@ type gate struct {
 
 var gates sync.Map // name of a proxy -> *gate, for toxics know only their attributes
 
-// deafen drops the answers to the first insert into the table that comes by within the patience, and to whatever else is asked
-// meanwhile, then cuts the connections. It reports whether an answer was dropped.
-func (p *proxy) deafen(ctx context.Context, table string, patience, deaf time.Duration) bool {
+// deafen drops the answers to the first insert into the table that any of the proxies sees within the patience, and to whatever
+// else is asked of that proxy meanwhile, then cuts its connections. It reports whether an answer was dropped.
+func deafen(ctx context.Context, proxies []*proxy, table string, patience, deaf time.Duration) bool {
 	words := []byte("INSERT INTO " + table)
-	p.gate.swallows.Store(0)
-	p.gate.wanted.Store(&words)
-	defer func() {
+	for _, p := range proxies {
+		p.gate.swallows.Store(0)
+		p.gate.wanted.Store(&words)
+	}
+	var shut *proxy
+	until(ctx, patience, func() bool {
+		i := slices.IndexFunc(proxies, func(p *proxy) bool { return p.gate.shut.Load() })
+		if i >= 0 {
+			shut = proxies[i]
+		}
+		return i >= 0
+	})
+	for _, p := range proxies {
 		p.gate.wanted.Store(nil)
+	}
+	if shut == nil {
+		return false
+	}
+	sleep(ctx, deaf)
+	dropped := shut.gate.swallows.Load() > 0
+	for _, p := range proxies { // two may have shut at once
 		if p.gate.shut.Load() {
 			mend := p.cut()
 			p.gate.shut.Store(false)
 			mend()
 		}
-	}()
-	if !until(ctx, patience, func() bool { return p.gate.shut.Load() }) {
-		return false
 	}
-	sleep(ctx, deaf)
-	return p.gate.swallows.Load() > 0
+	return dropped
 }
 
 type requests struct {

@@ -115,6 +115,9 @@ func pausedAt(step string, times int, more time.Duration) func(context.Context, 
 				return errUnreached
 			}
 			sleep(ctx, 3*time.Second)
+			if v := newVerdict(); h.checkAlerts(ctx, v) == nil && v.counts[countDiffering]+v.counts[countStaleHeads] > 0 {
+				return nil // there is something to be seen
+			}
 		}
 		return nil
 	}
