@@ -1,5 +1,5 @@
 -- source_freshness(at): how old the newest record of each source was at an instant. A source that never sent anything
--- has no newest record and a null age.
+-- has no newest record and a null age. records are those of the last day as they were stored: a record that was read twice counts twice.
 -- Example:
 --   SELECT source, age_minutes FROM source_freshness(at = '2026-01-01 00:00:00');
 CREATE OR REPLACE VIEW source_freshness AS
@@ -8,7 +8,7 @@ SELECT
     maxIf(toNullable(k.known_at), k.source != '') AS newest_known_at,
     maxIf(toNullable(k.occurred_at), k.source != '') AS newest_occurred_at,
     dateDiff('millisecond', newest_known_at, {at:DateTime64(3, 'UTC')}) / 60000 AS age_minutes,
-    sumIf(k.records, k.known_at > {at:DateTime64(3, 'UTC')} - INTERVAL 1 DAY) AS events
+    sumIf(k.records, k.known_at > {at:DateTime64(3, 'UTC')} - INTERVAL 1 DAY) AS records
 FROM (SELECT arrayJoin(['deals', 'tickets']) AS source) AS s
 LEFT JOIN
 (
