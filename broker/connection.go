@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"time"
@@ -99,6 +100,7 @@ func (c *Connection) explain(doing string, err error) error {
 func hint(err error, config Config) string {
 	var dial *net.OpError
 	var notTLS tls.RecordHeaderError
+	var handshake handshakeError
 	var alert tls.AlertError
 	var stranger x509.UnknownAuthorityError
 	var otherName x509.HostnameError
@@ -116,7 +118,7 @@ func hint(err error, config Config) string {
 		return " (the broker's certificate is for another name: check kafka.brokers, or set kafka.tls.server_name)"
 	case errors.As(err, &invalid):
 		return " (the broker's certificate is not valid: renew it, and check the clocks)"
-	case errors.As(err, &notTLS):
+	case errors.As(err, &notTLS), errors.As(err, &handshake) && errors.Is(err, io.EOF):
 		return " (the broker does not speak TLS there: check kafka.brokers and kafka.tls.enabled)"
 	case errors.As(err, &alert):
 		return " (the broker refused our side of TLS: check kafka.tls.cert_file and key_file)"
@@ -164,10 +166,15 @@ func (c *Connection) dial(ctx context.Context, network, address string) (net.Con
 	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, err
+		return nil, handshakeError{err}
 	}
 	return secured, nil
 }
+
+// handshakeError is TLS that did not come about.
+type handshakeError struct{ error }
+
+func (e handshakeError) Unwrap() error { return e.error }
 
 // raw dials a broker, authenticates and hands over the bare connection.
 func (c *Connection) raw(ctx context.Context, address string) (net.Conn, error) {

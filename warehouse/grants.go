@@ -8,29 +8,33 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
+// grant is something that a user may or may not do; queries/name.sql asks the server.
+type grant struct{ name, doing string }
+
+var (
+	runGrants     = []grant{{"may_select", "SELECT"}, {"may_insert", "INSERT"}}
+	migrateGrants = []grant{{"may_make_tables", "create, alter and drop tables and views"}, {"may_use_engine", "use the table engine MergeTree"}}
+)
+
 // CheckGrants refuses to work where the user may not read and write everything in the database: without a grant, consumers
-// would wait for ever for it to be given. A server that does not know the question is taken at its word later.
-func (w *Warehouse) CheckGrants(ctx context.Context) error {
+// would wait for ever for it to be given.
+func (w *Warehouse) CheckGrants(ctx context.Context) error { return w.mayDo(ctx, runGrants) }
+
+// mayDo asks for each grant. A server that does not know the question is taken at its word later.
+func (w *Warehouse) mayDo(ctx context.Context, grants []grant) error {
 	var errs []error
-	for _, g := range []struct{ name, grant string }{{"may_select", "SELECT"}, {"may_insert", "INSERT"}} {
-		var allowed bool
-		err := w.each(ctx, g.name, noOption, func(scan func(...any) error) error {
-			var answer uint8
-			err := scan(&answer)
-			allowed = answer == 1
-			return err
-		})
+	for _, g := range grants {
+		var answer uint8
+		err := w.each(ctx, g.name, clickhouse.WithParameters(nil), func(scan func(...any) error) error { return scan(&answer) })
 		var exception *clickhouse.Exception
 		switch {
 		case errors.As(err, &exception) && exception.Code == codeSyntaxError:
 			return nil
 		case err != nil:
 			return fmt.Errorf("asking what the user may do: %w", err)
-		case !allowed:
-			errs = append(errs, fmt.Errorf("user %s may not %s in all of the database %s: deploy/clickhouse/users.sql has the grant", w.config.User, g.grant, w.config.Database))
+		case answer != 1:
+			errs = append(errs, fmt.Errorf("user %s may not %s in all of the database %s: deploy/clickhouse/users.sql has the grant", w.config.User, g.doing, w.config.Database))
 		}
 	}
 	return errors.Join(errs...)
 }
-
-func noOption(*clickhouse.QueryOptions) error { return nil }

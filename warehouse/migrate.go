@@ -21,6 +21,9 @@ func (w *Warehouse) Migrate(ctx context.Context) error {
 	if err := w.createDatabase(ctx); err != nil {
 		return err
 	}
+	if err := w.mayDo(ctx, migrateGrants); err != nil { // goose would tell only that its connection broke
+		return err
+	}
 	db, provider, err := w.migrations()
 	if err != nil {
 		return err
@@ -77,6 +80,9 @@ func refuseNewer(ctx context.Context, provider *goose.Provider) error {
 // CheckSchema refuses to work on a schema that is not this build's.
 func (w *Warehouse) CheckSchema(ctx context.Context) error {
 	if err := w.exists(ctx); err != nil {
+		return err
+	}
+	if err := w.mayDo(ctx, runGrants[:1]); err != nil { // as in Migrate
 		return err
 	}
 	db, provider, err := w.migrations()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // Counts is what the warehouse holds.
@@ -80,4 +81,27 @@ func (w *Warehouse) NewestAlerts(ctx context.Context, limit int) ([]NewAlert, er
 		return nil, fmt.Errorf("listing the newest alerts: %w", err)
 	}
 	return newest, nil
+}
+
+// RowsHeld counts the rows of every table of the database that holds any; a database that does not exist holds none.
+func (w *Warehouse) RowsHeld(ctx context.Context) (map[string]uint64, error) {
+	held := map[string]uint64{}
+	err := w.asGuest(ctx, "looking what the database "+w.config.Database+" holds", func(ctx context.Context, conn driver.Conn) error {
+		ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"database": w.config.Database}))
+		rows, err := conn.Query(ctx, query("rows_held"))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var table string
+			var n uint64
+			if err := rows.Scan(&table, &n); err != nil {
+				return err
+			}
+			held[table] = n
+		}
+		return rows.Err()
+	})
+	return held, err
 }

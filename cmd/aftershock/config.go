@@ -85,6 +85,11 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// access is what Kafka must allow us to do.
+func (c Config) access() []broker.Access {
+	return c.Kafka.Topics.Access(c.Consumers.Group, c.Consumers.ControlGroup)
+}
+
 func (c EvaluateConfig) from() (time.Time, error) {
 	if c.From == "" {
 		return time.Time{}, nil

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +30,7 @@ type demo struct {
 	once     bool
 	asJSON   bool
 	day      time.Duration // wall time of a simulated day, live
+	servers  string        // embedded, or those of the configuration
 	out      io.Writer
 	now      atomic.Int64 // the demo's own clock, Unix milliseconds
 	config   Config
@@ -42,7 +46,14 @@ type history struct {
 	From        time.Time `json:"from"`
 	At          time.Time `json:"at"` // the end of the history
 	Records     int       `json:"records"`
+	Servers     string    `json:"servers,omitempty"` // where it lies, if not on embedded servers
 }
+
+// Servers that a demo may run on.
+const (
+	embeddedServers   = "embedded"
+	configuredServers = "configured"
+)
 
 // demoSchedule replaces the rules' own schedules, which look every few minutes: once a day over two years of history.
 const demoSchedule = "0 6 * * *"
@@ -55,7 +66,11 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "demo", Short: "Run everything on embedded servers with simulated clients", Args: cobra.NoArgs,
 		Long: `Demo starts an embedded ClickHouse and broker, simulates two years of clients, runs the whole pipeline over that history
-with daily ticks, and then goes on in time lapse. Nothing needs to be installed and nothing leaves this machine.`,
+with daily ticks, and then goes on in time lapse. Nothing needs to be installed and nothing leaves this machine.
+
+With --servers configured it does the same on the Kafka and ClickHouse of the configuration. Database and topics are made where they
+are missing; those that hold anything already are refused, as the clients are made up.`,
+		Example: "  aftershock demo\n  aftershock demo --config trial.yaml --servers configured --days 30 --once",
 	}
 	f := c.Flags()
 	f.BoolVar(&d.once, "once", false, "end after the history")
@@ -63,6 +78,7 @@ with daily ticks, and then goes on in time lapse. Nothing needs to be installed 
 	f.StringVar(&at, "at", "", "end of the history, RFC 3339 (default: the start of this day, or what --data-dir remembers)")
 	f.IntVar(&days, "days", 0, "length of the history in days (default: two years)")
 	f.StringVar(&d.dataDir, "data-dir", "", "keep the data here; a second run goes on with it (default: nothing is kept)")
+	f.StringVar(&d.servers, "servers", embeddedServers, "embedded, or configured: those of the configuration")
 	f.IntVar(&sim.Accounts, "accounts", sim.Accounts, "number of clients")
 	f.Uint64Var(&sim.Seed, "seed", sim.Seed, "seed of the simulation")
 	f.Float64Var(&sim.HazardRatio, "hazard-ratio", sim.HazardRatio, "hazard of churn of hard over soft; 1: hardness does not matter")
@@ -73,7 +89,12 @@ with daily ticks, and then goes on in time lapse. Nothing needs to be installed 
 		if err := level.UnmarshalText([]byte(logLevel)); err != nil {
 			return usageError{fmt.Errorf("--log: %w", err)}
 		}
-		slog.SetDefault(slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})))
+		if err := d.configure(c); err != nil {
+			return err
+		}
+		if d.servers == embeddedServers || c.Flags().Changed("log") { // else the configuration has said it
+			slog.SetDefault(slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})))
+		}
 		end := time.Now().UTC().Truncate(24 * time.Hour)
 		if at != "" {
 			var err error
@@ -81,7 +102,7 @@ with daily ticks, and then goes on in time lapse. Nothing needs to be installed 
 				return usageError{fmt.Errorf("--at %q is not an RFC 3339 time such as 2026-01-31T00:00:00Z", at)}
 			}
 		}
-		d.history = history{Seed: sim.Seed, Accounts: sim.Accounts, HazardRatio: sim.HazardRatio, From: end.AddDate(-2, 0, 0).UTC(), At: end.UTC()}
+		d.history = history{Seed: sim.Seed, Accounts: sim.Accounts, HazardRatio: sim.HazardRatio, From: end.AddDate(-2, 0, 0).UTC(), At: end.UTC(), Servers: d.place()}
 		if days < 0 {
 			return usageError{fmt.Errorf("--days %d is not above 0", days)}
 		} else if days > 0 {
@@ -117,8 +138,40 @@ func (d *demo) recall(endNamed bool) error {
 	if endNamed && !old.At.Equal(d.history.At) {
 		return fmt.Errorf("%s holds a history that ends at %s, not at %s: leave --at out, or choose another --data-dir", d.dataDir, old.At.Format(time.RFC3339), d.history.At.Format(time.RFC3339))
 	}
+	if old.Servers != d.history.Servers {
+		return fmt.Errorf("%s holds a history that lies on %s, not on %s: choose another --data-dir", d.dataDir, orEmbedded(old.Servers), orEmbedded(d.history.Servers))
+	}
 	d.history = old
 	return nil
+}
+
+// configure decides where the demo runs.
+func (d *demo) configure(c *cobra.Command) (err error) {
+	switch d.servers {
+	case embeddedServers:
+		d.config = defaultConfig()
+		d.config.Kafka.Topics.Replication = 1
+	case configuredServers:
+		d.config, err = loadConfig(c)
+	default:
+		err = usageError{fmt.Errorf("--servers %q is neither embedded nor configured", d.servers)}
+	}
+	return err
+}
+
+// place names servers of one's own.
+func (d *demo) place() string {
+	if d.servers == embeddedServers {
+		return ""
+	}
+	return fmt.Sprintf("ClickHouse at %s, database %s, and Kafka at %s", d.config.ClickHouse.Addr, d.config.ClickHouse.Database, strings.Join(d.config.Kafka.Brokers, ","))
+}
+
+func orEmbedded(place string) string {
+	if place == "" {
+		return "embedded servers"
+	}
+	return place
 }
 
 func (d *demo) remember() error {
@@ -138,16 +191,18 @@ func (d *demo) run(ctx context.Context, progress io.Writer) (err error) {
 	d.began = time.Now()
 	d.now.Store(d.history.At.UnixMilli())
 	say := func(format string, args ...any) { fmt.Fprintf(progress, format+"\n", args...) }
-	say("starting an embedded ClickHouse and broker")
-	servers, err := startServers(ctx, d.dataDir, 0, 0, 0)
-	if err != nil {
-		return err
+	if d.servers == embeddedServers {
+		say("starting an embedded ClickHouse and broker")
+		var started *servers
+		if started, err = startServers(ctx, d.dataDir, 0, 0, 0); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, started.stop()) }()
+		started.point(&d.config)
+	} else {
+		say("using %s", d.place())
 	}
-	defer func() { err = errors.Join(err, servers.stop()) }()
-	d.config = defaultConfig()
-	servers.point(&d.config)
 	d.config.Evaluate.Schedule, d.config.Evaluate.From = demoSchedule, d.history.From.Format(time.RFC3339)
-	d.config.Kafka.Topics.Replication = 1
 	if d.pipeline, err = assemble(d.config, d.clock); err != nil {
 		return err
 	}
@@ -196,13 +251,29 @@ func (d *demo) simulation() simulate.Config {
 	return c
 }
 
-// prepare makes schema, topics and exchange rates, which are made up like the clients.
+// prepare makes what is missing of schema and topics, and exchange rates, which are made up like the clients.
 func (d *demo) prepare(ctx context.Context) error {
-	if err := d.pipeline.warehouse.Migrate(ctx); err != nil {
+	kafka, store := d.pipeline.kafka, d.pipeline.warehouse
+	if err := errors.Join(store.Ping(ctx), kafka.Check(ctx)); err != nil {
 		return err
 	}
-	kafka := d.pipeline.kafka
-	if _, err := kafka.CreateTopics(ctx, kafka.Topics().Wanted()); err != nil {
+	if d.history.Records == 0 {
+		if err := d.refuseOthers(ctx); err != nil {
+			return err
+		}
+	}
+	// Only what is missing: who runs the pipeline may not be who makes tables and topics.
+	if store.CheckSchema(ctx) != nil {
+		if err := store.Migrate(ctx); err != nil {
+			return err
+		}
+	}
+	if d.pipeline.checkTopics(ctx) != nil {
+		if _, err := kafka.CreateTopics(ctx, kafka.Topics().Wanted()); err != nil {
+			return err
+		}
+	}
+	if err := d.pipeline.check(ctx); err != nil {
 		return err
 	}
 	long := d.history.From.AddDate(-1, 0, 0)
@@ -210,6 +281,41 @@ func (d *demo) prepare(ctx context.Context) error {
 		{Currency: "EUR", Rate: decimal.MustParse("1.08"), ValidFrom: long},
 		{Currency: "GBP", Rate: decimal.MustParse("1.27"), ValidFrom: long},
 	})
+}
+
+// refuseOthers keeps made-up clients away from real ones.
+func (d *demo) refuseOthers(ctx context.Context) error {
+	const try = "the demo's clients are made up and must not mix with others: set clickhouse.database and kafka.topics to names that are free"
+	held, err := d.pipeline.warehouse.RowsHeld(ctx)
+	if err != nil {
+		return err
+	}
+	if len(held) > 0 {
+		return fmt.Errorf("the database %s holds data already (in %s): %s", d.config.ClickHouse.Database, strings.Join(slices.Sorted(maps.Keys(held)), ", "), try)
+	}
+	kafka := d.pipeline.kafka
+	var wanted []string
+	for _, topic := range kafka.Topics().Wanted() {
+		wanted = append(wanted, topic.Name)
+	}
+	existing, err := kafka.Partitions(ctx, wanted...)
+	if err != nil || len(existing) == 0 {
+		return err
+	}
+	ranges, err := kafka.Ranges(ctx, slices.Collect(maps.Keys(existing))...)
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{}
+	for partition, r := range ranges {
+		if r.End > 0 {
+			used[partition.Topic] = true
+		}
+	}
+	if len(used) > 0 {
+		return fmt.Errorf("topics hold records already (%s): %s", strings.Join(slices.Sorted(maps.Keys(used)), ", "), try)
+	}
+	return nil
 }
 
 func (d *demo) simulateHistory(ctx context.Context, s *simulate.Simulation) error {

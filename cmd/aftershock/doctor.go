@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ func doctorCommand() *cobra.Command {
 			report := func(what string, err error) bool {
 				if err != nil {
 					failed++
-					fmt.Fprintf(c.OutOrStdout(), "FAIL  %s\n      %v\n", what, err)
+					fmt.Fprintf(c.OutOrStdout(), "FAIL  %s\n      %s\n", what, strings.ReplaceAll(err.Error(), "\n", "\n      "))
 					return false
 				}
 				fmt.Fprintf(c.OutOrStdout(), "ok    %s\n", what)
@@ -58,6 +59,7 @@ func examineClickHouse(ctx context.Context, config Config, report func(string, e
 	}
 	if version, err := w.Version(ctx); report("its version "+version, err) && report("schema", w.CheckSchema(ctx)) {
 		report("settings that the guarantees rest on", w.CheckGuarantees(ctx))
+		report("grants of the user "+config.ClickHouse.User, w.CheckGrants(ctx))
 	}
 }
 
@@ -71,6 +73,9 @@ func examineKafka(ctx context.Context, config Config, report func(string, error)
 	defer kafka.Close()
 	if !report(at+" answers", kafka.Check(ctx)) {
 		return
+	}
+	if !report("ACLs", kafka.CheckAccess(ctx, config.access())) {
+		return // what the brokers tell of topics depends on them
 	}
 	differences, err := kafka.DescribeTopics(ctx, kafka.Topics().Wanted())
 	var broken []error

@@ -94,8 +94,14 @@ func (p *pipeline) check(ctx context.Context) error {
 	if err := p.warehouse.CheckGuarantees(ctx); err != nil {
 		return err
 	}
+	if err := p.warehouse.CheckGrants(ctx); err != nil {
+		return err
+	}
 	if err := p.kafka.Check(ctx); err != nil {
 		return err
+	}
+	if err := p.kafka.CheckAccess(ctx, p.config.access()); err != nil {
+		return fmt.Errorf("checking what Kafka's ACLs allow:\n%w", err)
 	}
 	return p.checkTopics(ctx)
 }
