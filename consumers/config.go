@@ -13,14 +13,14 @@ type Config struct {
 	Group string `yaml:"group" env:"GROUP" doc:"consumer group of deals and tickets"`
 	// ControlGroup is the consumer group whose owner of the control partition is the holder. Defaults to aftershock-control.
 	ControlGroup string `yaml:"control_group" env:"CONTROL_GROUP" doc:"consumer group that elects the holder"`
-	// ChunkRows closes a chunk at so many records. Defaults to 15000.
-	ChunkRows int `yaml:"chunk_rows" env:"CHUNK_ROWS" doc:"a chunk closes at so many records,"`
-	// ChunkBytes closes a chunk at so many bytes of values and keys. Defaults to 8388608 (8 MiB).
+	// ChunkRows is how many records of a topic, over its partitions, close a chunk. Defaults to 60000.
+	ChunkRows int `yaml:"chunk_rows" env:"CHUNK_ROWS" doc:"a chunk of a topic closes at so many records,"`
+	// ChunkBytes closes a chunk at so many bytes of values and keys. Defaults to 46137344 (44 MiB).
 	ChunkBytes int `yaml:"chunk_bytes" env:"CHUNK_BYTES" doc:"or at so many bytes of values and keys,"`
 	// ChunkWait closes a chunk so long after its first record. Defaults to 1s.
 	ChunkWait time.Duration `yaml:"chunk_wait" env:"CHUNK_WAIT" doc:"or so long after its first record, whichever comes first"`
 	// MaxBytesInFlight bounds the memory of records that are decoded but not yet stored, in bytes over all partitions, counting
-	// what decoding adds. Defaults to 37748736 (36 MiB).
+	// what decoding adds. Defaults to 134217728 (128 MiB).
 	MaxBytesInFlight int64 `yaml:"max_bytes_in_flight" env:"MAX_BYTES_IN_FLIGHT" doc:"bound on records decoded but not yet stored, in bytes over all partitions"`
 	// FetchMinBytes lets the broker wait for so many bytes. Defaults to 16384.
 	FetchMinBytes int `yaml:"fetch_min_bytes" env:"FETCH_MIN_BYTES" doc:"the broker answers a fetch when it has so many bytes,"`
@@ -48,15 +48,15 @@ type Config struct {
 	RetryMax time.Duration `yaml:"retry_max" env:"RETRY_MAX" doc:"up to this"`
 }
 
-// DefaultConfig suits one warehouse and a few partitions, within 400 MB of memory.
+// DefaultConfig suits one warehouse and any number of partitions, within 300 MB of memory.
 func DefaultConfig() Config {
 	return Config{
 		Group:                 "aftershock",
 		ControlGroup:          "aftershock-control",
-		ChunkRows:             15_000,
-		ChunkBytes:            8 << 20,
+		ChunkRows:             60_000,
+		ChunkBytes:            44 << 20,
 		ChunkWait:             time.Second,
-		MaxBytesInFlight:      36 << 20,
+		MaxBytesInFlight:      128 << 20,
 		FetchMinBytes:         16 << 10,
 		FetchMaxWait:          250 * time.Millisecond,
 		FetchMaxBytes:         1 << 20,
