@@ -72,22 +72,22 @@ func (o options) contest(ctx context.Context, s *servers, kind string, count int
 		of := func(value func(score) float64) []float64 { return column(scores[c.name], value) }
 		fmt.Printf("  %s\n    rows a second: %s", c.what, spread(of(func(s score) float64 { return s.Rate }), "%.0f"))
 		fmt.Printf("; processor seconds for a million: all %s, loader %s, ClickHouse %s, broker %s; loader's memory: %.0f MB\n",
-			spread(of(cost), "%.1f"), brief(of(func(s score) float64 { return s.Loader })), brief(of(func(s score) float64 { return s.ClickHouse })),
+			spread(of(processors), "%.1f"), brief(of(func(s score) float64 { return s.Loader })), brief(of(func(s score) float64 { return s.ClickHouse })),
 			brief(of(func(s score) float64 { return s.Broker })), slices.Max(of(func(s score) float64 { return float64(s.Memory) }))/(1<<20))
 	}
 	ours := scores["aftershock"]
 	for _, peer := range []struct{ name, what string }{{"engine-fast", "as fast as it gets"}, {"engine-written", "as one would write it"}} {
 		theirs := scores[peer.name]
 		fmt.Printf("  Aftershock to the engine %s, by medians: %.2f times the rows a second, %.2f of the processor time of loader and ClickHouse\n",
-			peer.what, median(column(ours, rate))/median(column(theirs, rate)), median(column(ours, cost))/median(column(theirs, cost)))
+			peer.what, median(column(ours, rate))/median(column(theirs, rate)), median(column(ours, processors))/median(column(theirs, processors)))
 	}
 	return nil
 }
 
 func rate(s score) float64 { return s.Rate }
 
-// cost is the processor time of loader and ClickHouse together: the Kafka engine is both.
-func cost(s score) float64 { return s.Loader + s.ClickHouse }
+// processors is the processor time of loader and ClickHouse together: the Kafka engine is both.
+func processors(s score) float64 { return s.Loader + s.ClickHouse }
 
 func column(scores []score, value func(score) float64) []float64 {
 	values := make([]float64, len(scores))

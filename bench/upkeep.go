@@ -22,6 +22,12 @@ var historyTickets string
 //go:embed fresh_tickets.sql
 var freshTickets string
 
+//go:embed full_join.sql
+var fullJoin string
+
+//go:embed links_stored.sql
+var linksStored string
+
 //go:embed rows_read.sql
 var rowsRead string
 
@@ -40,6 +46,7 @@ const (
 // What is wanted, where anything is.
 var (
 	wantedUpkeep = map[int]string{1_000_000: " (wanted: at most 0.5)", 10_000_000: " (wanted: at most 1)"}
+	wantedRead   = map[int]string{10_000_000: " (wanted: at most 3000000)"}
 	wantedRule   = map[int]string{100_000: " (wanted: at most 0.2)"}
 )
 
@@ -70,6 +77,9 @@ func (s *servers) upkeep(ctx context.Context, tickets, rounds int) error {
 		return err
 	}
 	if err := h.measureUpkeep(ctx, rounds); err != nil {
+		return err
+	}
+	if err := h.measureJoin(ctx, rounds); err != nil {
 		return err
 	}
 	return h.measureRule(ctx, rounds)
@@ -130,7 +140,7 @@ func (h *history) settle(ctx context.Context) (time.Duration, error) {
 }
 
 func (h *history) measureUpkeep(ctx context.Context, rounds int) error {
-	var seconds, read, links []float64
+	var seconds, processor, read, links []float64
 	for round := range rounds + 1 {
 		from := h.tickets + round*touched
 		_, err := h.sql(ctx, h.database, freshTickets, map[string]any{"n": touched, "from": from, "accounts": h.accounts})
@@ -138,17 +148,8 @@ func (h *history) measureUpkeep(ctx context.Context, rounds int) error {
 			return fmt.Errorf("storing fresh tickets: %w", err)
 		}
 		h.done[churn.TopicPartition{Topic: "tickets"}] += touched
-		before, err := h.rowsRead(ctx)
-		if err != nil {
-			return err
-		}
-		began := time.Now()
-		result, err := h.upkeep.To(ctx, h.done)
-		if err != nil {
-			return err
-		}
-		took := time.Since(began).Seconds()
-		after, err := h.rowsRead(ctx)
+		var result warehouse.UpkeepResult
+		cost, err := h.measured(ctx, func() (err error) { result, err = h.upkeep.To(ctx, h.done); return err })
 		if err != nil {
 			return err
 		}
@@ -156,12 +157,57 @@ func (h *history) measureUpkeep(ctx context.Context, rounds int) error {
 			return fmt.Errorf("%d accounts were brought up to date, not %d", result.Accounts, touched)
 		}
 		if round > 0 { // the first warms up
-			seconds, read, links = append(seconds, took), append(read, after-before), append(links, float64(result.Links))
+			seconds, processor, read = append(seconds, cost.seconds), append(processor, cost.processor), append(read, cost.read)
+			links = append(links, float64(result.Links))
 		}
 	}
-	fmt.Printf("  upkeep for %d touched accounts, seconds: %s%s\n    rows read: %s\n    links written: %s\n",
-		touched, spread(seconds, "%.2f"), wantedUpkeep[h.tickets], spread(read, "%.0f"), spread(links, "%.0f"))
+	fmt.Printf("  upkeep for %d touched accounts, seconds: %s%s\n    processor seconds of pipeline and ClickHouse: %s\n    rows read: %s%s\n    rows of links written: %s\n",
+		touched, spread(seconds, "%.2f"), wantedUpkeep[h.tickets], spread(processor, "%.2f"), spread(read, "%.0f"), wantedRead[h.tickets], spread(links, "%.0f"))
 	return nil
+}
+
+// measureJoin joins everything in one query, and holds what upkeep keeps against it.
+func (h *history) measureJoin(ctx context.Context, rounds int) error {
+	var seconds, processor, read []float64
+	joined := ""
+	for round := range rounds + 1 {
+		cost, err := h.measured(ctx, func() (err error) { joined, err = h.sql(ctx, h.database, fullJoin, nil); return err })
+		if err != nil {
+			return fmt.Errorf("joining everything: %w", err)
+		}
+		if round > 0 { // the first warms up
+			seconds, processor, read = append(seconds, cost.seconds), append(processor, cost.processor), append(read, cost.read)
+		}
+	}
+	stored, err := h.sql(ctx, h.database, linksStored, nil)
+	if err != nil {
+		return err
+	}
+	if stored != joined {
+		return fmt.Errorf("upkeep keeps %s links, the full join gives %s: the figures would mean nothing", strings.TrimSpace(stored), strings.TrimSpace(joined))
+	}
+	fmt.Printf("  the full join of %s links, seconds: %s\n    processor seconds of pipeline and ClickHouse: %s\n    rows read: %s\n",
+		strings.TrimSpace(joined), spread(seconds, "%.2f"), spread(processor, "%.2f"), spread(read, "%.0f"))
+	return nil
+}
+
+// cost is what something took.
+type cost struct{ seconds, processor, read float64 }
+
+func (h *history) measured(ctx context.Context, do func() error) (c cost, err error) {
+	before, err := h.rowsRead(ctx)
+	if err != nil {
+		return c, err
+	}
+	began, used := time.Now(), processorTime()+processorTimeOf(h.clickhousePID)
+	if err := do(); err != nil {
+		return c, err
+	}
+	c.seconds = time.Since(began).Seconds()
+	c.processor = (processorTime() + processorTimeOf(h.clickhousePID) - used).Seconds()
+	after, err := h.rowsRead(ctx)
+	c.read = after - before
+	return c, err
 }
 
 func (h *history) rowsRead(ctx context.Context) (float64, error) {
@@ -180,23 +226,26 @@ func (h *history) measureRule(ctx context.Context, rounds int) error {
 	if err != nil {
 		return err
 	}
-	var seconds []float64
+	var seconds, processor []float64
 	rows := 0
 	for round := range rounds + 1 {
-		began := time.Now()
-		found, err := h.warehouse.Rows(ctx, set.Rule(measuredRule).Query, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+		cost, err := h.measured(ctx, func() error {
+			found, err := h.warehouse.Rows(ctx, set.Rule(measuredRule).Query, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+			rows = len(found)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		rows = len(found)
 		if round > 0 { // the first warms up
-			seconds = append(seconds, time.Since(began).Seconds())
+			seconds, processor = append(seconds, cost.seconds), append(processor, cost.processor)
 		}
 	}
 	if rows == 0 {
 		return fmt.Errorf("the rule %s found nothing in the history: its figure would mean nothing", measuredRule)
 	}
 	contracts := h.accounts * dealsEach
-	fmt.Printf("  rule %s over %d contracts, %d rows, seconds: %s%s\n", measuredRule, contracts, rows, spread(seconds, "%.3f"), wantedRule[contracts])
+	fmt.Printf("  rule %s over %d contracts, %d rows, seconds: %s%s\n    processor seconds of pipeline and ClickHouse: %s\n",
+		measuredRule, contracts, rows, spread(seconds, "%.3f"), wantedRule[contracts], spread(processor, "%.3f"))
 	return nil
 }

@@ -16,7 +16,7 @@ var windows = map[string]struct {
 	why   string
 }{
 	"alert_log":     {100_000, "two processes could both append an entry of the alert log"},
-	"upkeep_runs":   {100_000, "two processes could both keep the links"},
+	"upkeep_claims": {100_000, "two processes could both keep the links"},
 	"deal_events":   {1_000, "a repeated insert would store its rows twice"},
 	"ticket_events": {1_000, "a repeated insert would store its rows twice"},
 }

@@ -91,3 +91,7 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+func withQueryID(ctx context.Context, id string) context.Context {
+	return clickhouse.Context(ctx, clickhouse.WithQueryID(id))
+}

@@ -141,10 +141,21 @@ func (f *feed) store(facts ...fact) {
 // upkeep takes in everything stored, by an Upkeep that starts from what the warehouse remembers, as after a restart.
 func (f *feed) upkeep() UpkeepResult {
 	f.t.Helper()
+	return f.takenBy(f.openUpkeep())
+}
+
+func (f *feed) openUpkeep() *Upkeep {
+	f.t.Helper()
 	u, err := f.w.OpenUpkeep(f.t.Context(), "test")
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	return u
+}
+
+// takenBy takes in everything stored, by an Upkeep that is open already.
+func (f *feed) takenBy(u *Upkeep) UpkeepResult {
+	f.t.Helper()
 	r, err := u.To(f.t.Context(), f.offsets)
 	if err != nil {
 		f.t.Fatal(err)

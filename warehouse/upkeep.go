@@ -3,252 +3,242 @@ package warehouse
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/aftershock/aftershock/churn"
 )
 
-// Upkeep brings deals, attempts and links up to date for the accounts that events arrived for. There is one writer: the
-// holder of the control partition. Its cost follows the accounts touched and their events, never the rest of the history.
+// Upkeep brings deals, attempts and links up to date for what arrived. There is one writer at a time: whoever claimed last
+// (docs/adr/0010). What a deal or attempt was and when is computed from its own events, links from the deals and attempts of
+// its account; only rows that differ are written. Its cost follows what arrived and the accounts touched, never the history.
 type Upkeep struct {
 	warehouse *Warehouse
 	writer    string
-	version   uint64                         // the greatest that any upkeep used, finished or not
-	done      map[churn.TopicPartition]int64 // first offset not yet taken in
+	turn
+	pass   uint32 // of this turn
+	done   map[churn.TopicPartition]taken
+	around func(name string, statement func() error) error // nil but in tests
+}
+
+// taken is how far a partition was taken in.
+type taken struct {
+	below int64  // first offset not yet taken in
+	tail  uint64 // what arrived at the last offsets below
 }
 
 // UpkeepResult says what one call did.
 type UpkeepResult struct {
 	Arrived  int // distinct deals and tickets
-	Accounts int
-	Links    int // link versions of those accounts
+	Accounts int // accounts that deals or attempts among them were ever on
+	Links    int // rows of links that were written or taken away
+	// Rewound are partitions that were taken in again from their start: their topic was made anew, or the consumers' offsets
+	// were set back.
+	Rewound []churn.TopicPartition
 }
 
-// Bounds of one pass, which bound memory: a pass that has more to do is followed by another.
+func (r *UpkeepResult) add(s UpkeepResult) {
+	r.Arrived += s.Arrived
+	r.Accounts += s.Accounts
+	r.Links += s.Links
+	r.Rewound = append(r.Rewound, s.Rewound...)
+}
+
+// Bounds of one pass and of one of its steps, which bound memory: what has more to do goes on with another.
 const (
 	offsetsPerPass  = 200_000
-	accountsPerPass = 2_000
+	idsPerStep      = 10_000
+	accountsPerStep = 2_000
 )
 
-// ErrAnotherWriter says that another process brought links up to date meanwhile: this one is not the holder any more.
+// tailLength is how many offsets below the end are looked at to tell a topic from another one of the same name.
+const tailLength = 16
+
+// ErrAnotherWriter says that another process claimed the links: this one is not the holder any more.
 var ErrAnotherWriter = errors.New("another process is keeping the links of this warehouse")
 
-// OpenUpkeep goes on where the last upkeep ended, whoever wrote it.
+// OpenUpkeep claims the links for this writer and goes on where the last upkeep ended, whoever wrote it. From then on no
+// earlier Upkeep writes anything.
 func (w *Warehouse) OpenUpkeep(ctx context.Context, writer string) (*Upkeep, error) {
-	u := &Upkeep{warehouse: w, writer: writer, done: map[churn.TopicPartition]int64{}}
-	none := clickhouse.WithParameters(nil)
-	err := w.each(ctx, "greatest_version", none, func(scan func(...any) error) error { return scan(&u.version) })
-	if err != nil {
-		return nil, fmt.Errorf("reading how far upkeep has come: %w", err)
+	u := w.newUpkeep(writer)
+	return u, u.open(ctx)
+}
+
+func (w *Warehouse) newUpkeep(writer string) *Upkeep {
+	return &Upkeep{warehouse: w, writer: writer, turn: turn{claimant: rand.Text(), over: true}}
+}
+
+// open claims a turn and reads how far the last one came: in this order, for until then another may still write.
+func (u *Upkeep) open(ctx context.Context) error {
+	if err := u.claim(ctx); err != nil {
+		return fmt.Errorf("claiming the links: %w", err)
 	}
-	err = w.each(ctx, "last_upkeep", none, func(scan func(...any) error) error {
+	u.pass, u.done = 0, map[churn.TopicPartition]taken{}
+	err := u.read(ctx, "last_upkeep", nil, func(scan func(...any) error) error {
 		var topics []string
 		var partitions []int32
 		var offsets []int64
-		if err := scan(&topics, &partitions, &offsets); err != nil {
+		var tails []uint64
+		if err := scan(&topics, &partitions, &offsets, &tails); err != nil {
 			return err
 		}
 		for i := range topics {
-			u.done[churn.TopicPartition{Topic: topics[i], Partition: int(partitions[i])}] = offsets[i]
+			u.done[churn.TopicPartition{Topic: topics[i], Partition: int(partitions[i])}] = taken{offsets[i], tails[i]}
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading how far upkeep has come: %w", err)
+		u.over = true
+		return fmt.Errorf("reading how far upkeep has come: %w", err)
 	}
-	return u, nil
+	return nil
 }
 
-// id is a deal or ticket that arrived, on the account that it arrived for.
-type id struct{ kind, id, account string }
+// span is a range of offsets of one partition.
+type span struct{ from, to int64 }
 
 // To takes in everything that arrived below the given offsets (the committed ones: all below is visible). Calls wait for
-// one another.
-func (u *Upkeep) To(ctx context.Context, committed map[churn.TopicPartition]int64) (UpkeepResult, error) {
+// one another, and the offsets of a later call must not be older: a smaller one says that the topic was made anew.
+func (u *Upkeep) To(ctx context.Context, committed map[churn.TopicPartition]int64) (total UpkeepResult, err error) {
 	u.warehouse.keeping.Lock()
 	defer u.warehouse.keeping.Unlock()
-	var total UpkeepResult
+	// After a failure a statement may still be running: a new turn waits for its end.
+	if u.over {
+		if err := u.open(ctx); err != nil {
+			return total, err
+		}
+	}
 	for {
-		next := maps.Clone(u.done)
-		behind := false
+		spans, next := map[churn.TopicPartition]span{}, maps.Clone(u.done)
 		for tp, end := range committed {
-			if from := u.done[tp]; end > from {
-				next[tp] = min(end, from+offsetsPerPass)
-				behind = true
+			switch was := u.done[tp]; {
+			case end < was.below:
+				spans[tp], next[tp] = span{was.below, math.MaxInt64}, taken{}
+			case end > was.below:
+				to := min(end, was.below+offsetsPerPass)
+				spans[tp], next[tp] = span{was.below, to}, taken{below: to}
 			}
 		}
-		if !behind {
+		if len(spans) == 0 {
 			return total, nil
 		}
-		r, err := u.pass(ctx, next)
+		r, err := u.take(ctx, spans, next)
 		if err != nil {
+			// It is repeated whole, under another version, by whoever comes next.
+			u.over = true
 			return total, fmt.Errorf("bringing links up to date: %w", err)
 		}
-		total.Arrived += r.Arrived
-		total.Accounts += r.Accounts
-		total.Links += r.Links
+		u.done = next
+		total.add(r)
 	}
 }
 
-func (u *Upkeep) pass(ctx context.Context, next map[churn.TopicPartition]int64) (UpkeepResult, error) {
+// take takes in what arrived in the spans, and notes how far that is.
+func (u *Upkeep) take(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) (r UpkeepResult, err error) {
 	started := u.warehouse.clock()
-	u.version++ // also where the pass fails: its rows must not be mistaken for those of the next
-	version := u.version
-	arrived, err := u.arrived(ctx, next)
+	u.pass++
+	rewound, err := u.tails(ctx, spans, next)
 	if err != nil {
-		return UpkeepResult{}, err
+		return r, err
 	}
-	r := UpkeepResult{Arrived: len(arrived)}
-	if len(arrived) > 0 {
-		touched, err := u.touched(ctx, arrived)
+	for tp, t := range next {
+		if t.below < u.done[tp].below || rewound[tp] {
+			r.Rewound = append(r.Rewound, tp)
+			next[tp] = taken{}
+		}
+	}
+	arrived, err := u.arrived(ctx, spans)
+	if err != nil {
+		return r, err
+	}
+	r.Arrived = len(arrived)
+	touched, err := u.touched(ctx, arrived)
+	if err != nil {
+		return r, err
+	}
+	accounts := map[string]struct{}{}
+	// gofail: var upkeepBeforeRows struct{}
+	for step := range steps(touched) {
+		written, err := u.renew(ctx, step)
 		if err != nil {
 			return r, err
 		}
-		r.Accounts = len(touched)
-		// gofail: var upkeepBeforeRows struct{}
-		for accounts := range slices.Chunk(touched, accountsPerPass) {
-			links, err := u.renew(ctx, version, accounts)
-			if err != nil {
-				return r, err
-			}
-			r.Links += links
-		}
-	}
-	// gofail: var upkeepAfterRows struct{}
-	if err := u.record(ctx, version, started, next, r.Accounts); err != nil {
-		return r, err
-	}
-	u.done = next
-	return r, nil
-}
-
-// arrived lists the ids between what is done and next.
-func (u *Upkeep) arrived(ctx context.Context, next map[churn.TopicPartition]int64) ([]id, error) {
-	seen := map[id]struct{}{}
-	for tp, to := range next {
-		from := u.done[tp]
-		if from >= to {
-			continue
-		}
-		parameters := clickhouse.Parameters{
-			"topic": tp.Topic, "partition": strconv.Itoa(tp.Partition),
-			"from": strconv.FormatInt(from, 10), "to": strconv.FormatInt(to, 10),
-		}
-		err := u.warehouse.each(ctx, "arrived", clickhouse.WithParameters(parameters), func(scan func(...any) error) error {
-			var i id
-			if err := scan(&i.kind, &i.id, &i.account); err != nil {
-				return err
-			}
-			seen[i] = struct{}{}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("reading what arrived in %s/%d: %w", tp.Topic, tp.Partition, err)
-		}
-	}
-	return slices.Collect(maps.Keys(seen)), nil
-}
-
-// touched finds every account that the ids were ever on, and notes the ids that were on several.
-func (u *Upkeep) touched(ctx context.Context, arrived []id) ([]string, error) {
-	table, err := ext.NewTable("arrived", ext.Column("kind", "String"), ext.Column("id", "String"), ext.Column("account_id", "String"))
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range arrived {
-		if err := table.Append(i.kind, i.id, i.account); err != nil {
-			return nil, err
-		}
-	}
-	w := u.warehouse
-	if err := w.exec(ctx, "note_ids", clickhouse.WithExternalTable(table)); err != nil {
-		return nil, fmt.Errorf("noting the accounts of %d ids: %w", len(arrived), err)
-	}
-	accounts := map[string]struct{}{}
-	var moved []id
-	err = w.each(ctx, "accounts_of_ids", clickhouse.WithExternalTable(table), func(scan func(...any) error) error {
-		var i id
-		var of []string
-		if err := scan(&i.kind, &i.id, &of); err != nil {
-			return err
-		}
-		for _, account := range of {
+		r.Links += written
+		for _, account := range step.accounts {
 			accounts[account] = struct{}{}
-			if len(of) > 1 {
-				moved = append(moved, id{i.kind, i.id, account})
-			}
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("finding the accounts of %d ids: %w", len(arrived), err)
 	}
-	err = w.insert(ctx, "noting ids that moved between accounts", "insert_moved", "", len(moved), []any{
-		column(moved, func(i *id) string { return i.account }),
-		column(moved, func(i *id) string { return i.kind }),
-		column(moved, func(i *id) string { return i.id }),
-	})
-	return slices.Sorted(maps.Keys(accounts)), err
+	r.Accounts = len(accounts)
+	// gofail: var upkeepAfterRows struct{}
+	return r, u.record(ctx, started, next, r.Accounts)
 }
 
-// renew writes new versions of the deals, attempts and links of some accounts, and takes away what is no longer so.
-func (u *Upkeep) renew(ctx context.Context, version uint64, accounts []string) (links int, err error) {
-	w := u.warehouse
-	touched, err := accountTable("touched", accounts)
-	if err != nil {
-		return 0, err
-	}
-	readable := slices.Clone(accounts)
-	err = w.each(ctx, "accounts_sharing", clickhouse.WithExternalTable(touched), func(scan func(...any) error) error {
-		var account string
-		err := scan(&account)
-		readable = append(readable, account)
-		return err
+// tails looks whether other records stand at the last offsets taken in than did then, and fills in those of next.
+func (u *Upkeep) tails(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) (anew map[churn.TopicPartition]bool, err error) {
+	anew = map[churn.TopicPartition]bool{}
+	var lock sync.Mutex
+	return anew, u.together(ctx, spans, func(ctx context.Context, tp churn.TopicPartition, _ span) error {
+		lock.Lock()
+		was, to := u.done[tp], next[tp]
+		lock.Unlock()
+		parameters := partition(tp)
+		parameters["first"], parameters["second"] = decimalOf(was.below), decimalOf(to.below)
+		parameters["length"] = decimalOf(tailLength)
+		return u.read(ctx, "arrivals_tail", parameters, func(scan func(...any) error) error {
+			var before uint64
+			err := scan(&before, &to.tail)
+			lock.Lock()
+			defer lock.Unlock()
+			anew[tp], next[tp] = before != was.tail, to
+			return err
+		})
 	})
-	if err != nil {
-		return 0, fmt.Errorf("finding accounts that share a deal or ticket: %w", err)
-	}
-	slices.Sort(readable)
-	readable = slices.Compact(readable)
-	if err := u.together(ctx, version, accounts, readable, "upkeep_deals", "upkeep_attempts"); err != nil {
-		return 0, err
-	}
-	// What is gone goes before links are read from what is left.
-	if err := u.together(ctx, version, accounts, nil, "drop_deal_versions", "drop_attempt_versions"); err != nil {
-		return 0, err
-	}
-	// gofail: var upkeepBeforeLinks struct{}
-	if links, err = u.link(ctx, version, touched); err != nil {
-		return 0, err
-	}
-	return links, u.together(ctx, version, accounts, nil, "drop_link_versions", "drop_unmatched_versions")
 }
 
-// together runs statements that do not touch one another's tables at once. Each sends the accounts in tables of its own.
-func (u *Upkeep) together(ctx context.Context, version uint64, accounts, readable []string, steps ...string) error {
+// id is a deal or ticket that arrived, on the account that it arrived for.
+type id struct{ id, kind, account string }
+
+// arrived lists what the spans hold.
+func (u *Upkeep) arrived(ctx context.Context, spans map[churn.TopicPartition]span) ([]id, error) {
+	seen := map[id]struct{}{}
+	var lock sync.Mutex
+	err := u.together(ctx, spans, func(ctx context.Context, tp churn.TopicPartition, s span) error {
+		parameters := partition(tp)
+		parameters["from"], parameters["to"] = decimalOf(s.from), decimalOf(s.to)
+		return u.read(ctx, "arrived", parameters, func(scan func(...any) error) error {
+			var i id
+			err := scan(&i.id, &i.kind, &i.account)
+			lock.Lock()
+			defer lock.Unlock()
+			seen[i] = struct{}{}
+			return err
+		})
+	})
+	all := slices.Collect(maps.Keys(seen))
+	slices.SortFunc(all, func(a, b id) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.kind, b.kind), cmp.Compare(a.account, b.account))
+	})
+	return all, err
+}
+
+// together asks about several partitions at once.
+func (u *Upkeep) together(ctx context.Context, spans map[churn.TopicPartition]span, ask func(context.Context, churn.TopicPartition, span) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, step := range steps {
+	g.SetLimit(4)
+	for tp, s := range spans {
 		g.Go(func() error {
-			touched, err := accountTable("touched", accounts)
-			if err != nil {
-				return err
-			}
-			read, err := accountTable("readable", readable)
-			if err != nil {
-				return err
-			}
-			parameters := clickhouse.WithParameters(clickhouse.Parameters{"version": strconv.FormatUint(version, 10)})
-			if err := u.warehouse.exec(ctx, step, clickhouse.WithExternalTable(touched, read), parameters); err != nil {
-				return fmt.Errorf("%s of %d accounts: %w", step, len(accounts), err)
+			if err := ask(ctx, tp, s); err != nil {
+				return fmt.Errorf("reading what arrived in %s: %w", tp, err)
 			}
 			return nil
 		})
@@ -256,158 +246,135 @@ func (u *Upkeep) together(ctx context.Context, version uint64, accounts, readabl
 	return g.Wait()
 }
 
-func accountTable(name string, accounts []string) (*ext.Table, error) {
-	table, err := ext.NewTable(name, ext.Column("account_id", "String"))
-	if err != nil {
-		return nil, err
-	}
-	for _, account := range accounts {
-		if err := table.Append(account); err != nil {
+func partition(tp churn.TopicPartition) clickhouse.Parameters {
+	return clickhouse.Parameters{"topic": tp.Topic, "partition": strconv.Itoa(tp.Partition)}
+}
+
+func decimalOf(n int64) string { return strconv.FormatInt(n, 10) }
+
+// wanted is a deal, or a ticket that ever was an attempt, with every account that it was ever on.
+type wanted struct {
+	id       string
+	isDeal   bool
+	accounts []string
+}
+
+// touched notes the accounts of what arrived, and finds all that it was ever on.
+func (u *Upkeep) touched(ctx context.Context, arrived []id) ([]wanted, error) {
+	var touched []wanted
+	for some := range slices.Chunk(arrived, idsPerStep) {
+		noted, err := native(newArrivedBlock(), some)
+		if err != nil {
 			return nil, err
 		}
-	}
-	return table, nil
-}
-
-// attempt is an attempt version with what links repeat of it, so that rules need not join.
-type attempt struct {
-	churn.AttemptVersion
-	account      string
-	classes      []string
-	strengths    []string
-	confidences  []float64
-	quotes       []string
-	confirmatory []bool
-}
-
-type linked struct {
-	churn.Link
-	*attempt
-}
-
-type unlinked struct {
-	churn.Unmatched
-	account string
-}
-
-// link reads the versions of the touched accounts and writes the links that follow from them.
-func (u *Upkeep) link(ctx context.Context, version uint64, touched *ext.Table) (int, error) {
-	deals, err := u.deals(ctx, touched)
-	if err != nil {
-		return 0, fmt.Errorf("reading the deals to link: %w", err)
-	}
-	attempts, err := u.attempts(ctx, touched)
-	if err != nil {
-		return 0, fmt.Errorf("reading the attempts to link: %w", err)
-	}
-	var links []linked
-	var unmatched []unlinked
-	for account, of := range attempts {
-		versions := make([]churn.AttemptVersion, len(of))
-		for i, a := range of {
-			versions[i] = a.AttemptVersion
-		}
-		found, left := churn.LinkAccount(deals[account], versions)
-		for _, l := range found {
-			links = append(links, linked{l, of[l.Attempt]})
-		}
-		for _, l := range left {
-			unmatched = append(unmatched, unlinked{l, account})
+		if _, err := u.write(ctx, "note_ids", clickhouse.Parameters{"arrived": noted}); err != nil {
+			return nil, fmt.Errorf("noting the accounts of %d ids: %w", len(some), err)
 		}
 	}
-	// Sorted input makes smaller parts and the same bytes at every run.
-	slices.SortFunc(links, func(a, b linked) int {
-		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.Link.ContractID, b.Link.ContractID), cmp.Compare(a.Link.TicketID, b.Link.TicketID))
+	for some := range slices.Chunk(slices.CompactFunc(slices.Clone(arrived), func(a, b id) bool { return a.id == b.id }), idsPerStep) {
+		ids := stringArray(column(some, func(i *id) string { return i.id }))
+		err := u.read(ctx, "accounts_of_ids", clickhouse.Parameters{"ids": ids}, func(scan func(...any) error) error {
+			var w wanted
+			err := scan(&w.isDeal, &w.id, &w.accounts)
+			touched = append(touched, w)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("finding the accounts of %d ids: %w", len(some), err)
+		}
+	}
+	return touched, nil
+}
+
+// step is a part of what was touched.
+type step struct {
+	accounts []string
+	whole    []string // accounts whose deals arrived: all their attempts are linked anew
+	deals    []string
+	tickets  []string
+}
+
+// steps cuts what was touched into parts, accounts together where they can be. An id stays whole with all its accounts.
+func steps(touched []wanted) func(yield func(step) bool) {
+	for i := range touched {
+		slices.Sort(touched[i].accounts)
+	}
+	slices.SortFunc(touched, func(a, b wanted) int {
+		return cmp.Or(cmp.Compare(a.accounts[0], b.accounts[0]), cmp.Compare(a.id, b.id))
 	})
-	err = u.warehouse.insert(ctx, "writing links", "insert_links", "", len(links), linkColumns(links, version))
-	if err != nil {
+	return func(yield func(step) bool) {
+		var s step
+		accounts, whole := map[string]struct{}{}, map[string]struct{}{}
+		flush := func() bool {
+			s.accounts, s.whole = slices.Sorted(maps.Keys(accounts)), slices.Sorted(maps.Keys(whole))
+			ready := s
+			s = step{}
+			clear(accounts)
+			clear(whole)
+			return len(ready.accounts) == 0 || yield(ready)
+		}
+		for _, w := range touched {
+			for _, account := range w.accounts {
+				accounts[account] = struct{}{}
+				if w.isDeal {
+					whole[account] = struct{}{}
+				}
+			}
+			if w.isDeal {
+				s.deals = append(s.deals, w.id)
+			} else {
+				s.tickets = append(s.tickets, w.id)
+			}
+			if (len(accounts) >= accountsPerStep || len(s.deals)+len(s.tickets) >= idsPerStep) && !flush() {
+				return
+			}
+		}
+		flush()
+	}
+}
+
+func (s *step) parameters() clickhouse.Parameters {
+	return clickhouse.Parameters{
+		"accounts": stringArray(s.accounts), "whole": stringArray(s.whole),
+		"deals": stringArray(s.deals), "tickets": stringArray(s.tickets),
+	}
+}
+
+// renew brings a step's deals and attempts up to date, then the links that follow from them.
+func (u *Upkeep) renew(ctx context.Context, s step) (links int, err error) {
+	g, together := errgroup.WithContext(ctx)
+	if len(s.deals) > 0 {
+		g.Go(func() error { return u.renewed(together, "upkeep_deals", s.parameters()) })
+	}
+	if len(s.tickets) > 0 {
+		g.Go(func() error { return u.renewed(together, "upkeep_attempts", s.parameters()) })
+	}
+	if err := g.Wait(); err != nil {
 		return 0, err
 	}
-	return len(links), u.warehouse.insert(ctx, "writing unmatched attempts", "insert_unmatched", "", len(unmatched), unmatchedColumns(unmatched, version))
+	// gofail: var upkeepBeforeLinks struct{}
+	return u.link(ctx, s)
 }
 
-func (u *Upkeep) deals(ctx context.Context, touched *ext.Table) (map[string][]churn.DealVersion, error) {
-	deals := map[string][]churn.DealVersion{}
-	return deals, u.warehouse.each(ctx, "deals_to_link", clickhouse.WithExternalTable(touched), func(scan func(...any) error) error {
-		var d churn.DealVersion
-		var account, dealType, outcome string
-		if err := scan(&account, &d.From, &d.To, &d.DealID, &d.ContractID, &d.RenewalOf, &dealType, &outcome, &d.ClosedAt, &d.EndsAt); err != nil {
-			return err
-		}
-		d.Type, d.Outcome = churn.DealType(dealType), churn.Outcome(outcome)
-		deals[account] = append(deals[account], d)
-		return nil
-	})
-}
-
-func (u *Upkeep) attempts(ctx context.Context, touched *ext.Table) (map[string][]*attempt, error) {
-	attempts := map[string][]*attempt{}
-	return attempts, u.warehouse.each(ctx, "attempts_to_link", clickhouse.WithExternalTable(touched), func(scan func(...any) error) error {
-		var a attempt
-		err := scan(&a.account, &a.From, &a.To, &a.TicketID, &a.ContractID, &a.At, &a.classes, &a.strengths, &a.confidences, &a.quotes, &a.confirmatory)
-		attempts[a.account] = append(attempts[a.account], &a)
-		return err
-	})
-}
-
-func linkColumns(links []linked, version uint64) []any {
-	return []any{
-		column(links, func(l *linked) string { return l.account }),
-		column(links, func(l *linked) string { return l.Link.ContractID }),
-		column(links, func(l *linked) string { return l.Link.TicketID }),
-		column(links, func(l *linked) time.Time { return l.Link.From }),
-		column(links, func(l *linked) time.Time { return l.Link.To }),
-		column(links, func(l *linked) string { return l.DealID }),
-		column(links, func(l *linked) time.Time { return l.AttemptAt }),
-		column(links, func(l *linked) float64 { return l.LagDays() }),
-		column(links, func(l *linked) string { return string(l.Basis) }),
-		column(links, func(l *linked) []string { return l.classes }),
-		column(links, func(l *linked) []string { return l.strengths }),
-		column(links, func(l *linked) []float64 { return l.confidences }),
-		column(links, func(l *linked) []string { return l.quotes }),
-		column(links, func(l *linked) []bool { return l.confirmatory }),
-		column(links, func(*linked) uint64 { return version }),
-		make([]uint8, len(links)),
-	}
-}
-
-func unmatchedColumns(unmatched []unlinked, version uint64) []any {
-	return []any{
-		column(unmatched, func(l *unlinked) string { return l.account }),
-		column(unmatched, func(l *unlinked) string { return l.TicketID }),
-		column(unmatched, func(l *unlinked) time.Time { return l.From }),
-		column(unmatched, func(l *unlinked) time.Time { return l.To }),
-		column(unmatched, func(l *unlinked) string { return l.ContractID }),
-		column(unmatched, func(l *unlinked) time.Time { return l.AttemptAt }),
-		column(unmatched, func(l *unlinked) string { return string(l.Why) }),
-		column(unmatched, func(*unlinked) uint64 { return version }),
-		make([]uint8, len(unmatched)),
-	}
-}
-
-// record notes how far upkeep has come, and checks that no other process noted the same version first.
-func (u *Upkeep) record(ctx context.Context, version uint64, started time.Time, next map[churn.TopicPartition]int64, accounts int) error {
-	var topics []string
-	var partitions []int32
-	var offsets []int64
-	for tp, offset := range next {
-		topics = append(topics, tp.Topic)
-		partitions = append(partitions, int32(tp.Partition))
-		offsets = append(offsets, offset)
-	}
-	w := u.warehouse
-	err := w.insert(ctx, "noting how far upkeep has come", "insert_upkeep", fmt.Sprintf("upkeep/%d", version), 1, []any{
-		[]uint64{version}, []string{u.writer}, []time.Time{started}, []time.Time{w.clock()},
-		[][]string{topics}, [][]int32{partitions}, [][]int64{offsets}, []uint64{uint64(accounts)},
-	})
-	if err != nil {
-		return err
-	}
-	winner := ""
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"version": strconv.FormatUint(version, 10)})
-	err = w.each(ctx, "upkeep_writer", parameters, func(scan func(...any) error) error { return scan(&winner) })
-	if err == nil && winner != u.writer {
-		return fmt.Errorf("%w: upkeep %d was written by %s", ErrAnotherWriter, version, winner)
-	}
+func (u *Upkeep) renewed(ctx context.Context, name string, parameters clickhouse.Parameters) error {
+	_, err := u.write(ctx, name, parameters)
 	return err
+}
+
+// record notes how far upkeep has come.
+func (u *Upkeep) record(ctx context.Context, started time.Time, next map[churn.TopicPartition]taken, accounts int) error {
+	var topics []string
+	var partitions, offsets []int64
+	var tails []uint64
+	for tp, t := range next {
+		topics = append(topics, tp.Topic)
+		partitions = append(partitions, int64(tp.Partition))
+		offsets = append(offsets, t.below)
+		tails = append(tails, t.tail)
+	}
+	return u.renewed(ctx, "record_upkeep", clickhouse.Parameters{
+		"writer": u.writer, "started": timeParameter(started), "finished": timeParameter(u.warehouse.clock()),
+		"topics": stringArray(topics), "partitions": int64Array(partitions), "offsets": int64Array(offsets), "tails": uint64Array(tails),
+		"accounts": strconv.Itoa(accounts),
+	})
 }

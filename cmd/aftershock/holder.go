@@ -101,6 +101,10 @@ func (h *holder) bringUpToDate(ctx context.Context) error {
 	}
 	began := time.Now()
 	result, err := h.upkeep.To(ctx, committed)
+	for _, tp := range result.Rewound {
+		h.watch.rewound.Inc()
+		slog.Error("taking a partition in again from its start: its topic was made anew, or the consumers' offsets were set back; nothing is counted twice", "partition", tp.String())
+	}
 	if err == nil && result.Arrived > 0 {
 		h.watch.upkeep.Observe(time.Since(began).Seconds())
 		h.watch.accounts.Add(float64(result.Accounts))

@@ -13,6 +13,7 @@ import (
 type watch struct {
 	upkeep      prometheus.Histogram
 	accounts    prometheus.Counter
+	rewound     prometheus.Counter
 	ticks       *prometheus.CounterVec
 	tickSeconds *prometheus.HistogramVec
 	tickLag     *prometheus.GaugeVec
@@ -26,6 +27,7 @@ func newWatch(r prometheus.Registerer, set *rules.Set) *watch {
 	w := &watch{
 		upkeep:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "aftershock_upkeep_seconds", Help: "Time to bring links up to date for what arrived.", Buckets: seconds}),
 		accounts:    prometheus.NewCounter(prometheus.CounterOpts{Name: "aftershock_upkeep_accounts_total", Help: "Accounts whose links were brought up to date."}),
+		rewound:     prometheus.NewCounter(prometheus.CounterOpts{Name: "aftershock_upkeep_rewound_total", Help: "Partitions that upkeep took in again from their start."}),
 		ticks:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_ticks_total", Help: "Ticks accounted for, by how."}, []string{"group", "status"}),
 		tickSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "aftershock_tick_seconds", Help: "Time to evaluate one tick and store its entry.", Buckets: seconds}, []string{"group"}),
 		tickLag:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "aftershock_tick_lag_seconds", Help: "From the last tick to the end of its evaluation."}, []string{"group"}),
@@ -33,7 +35,7 @@ func newWatch(r prometheus.Registerer, set *rules.Set) *watch {
 		alerts:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_alert_transitions_total", Help: "Transitions of alerts, by rule and state."}, []string{"rule", "state"}),
 		retries:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_tick_retries_total", Help: "Attempts at a tick that failed and were repeated."}, []string{"group"}),
 	}
-	r.MustRegister(w.upkeep, w.accounts, w.ticks, w.tickSeconds, w.tickLag, w.runs, w.alerts, w.retries)
+	r.MustRegister(w.upkeep, w.accounts, w.rewound, w.ticks, w.tickSeconds, w.tickLag, w.runs, w.alerts, w.retries)
 	// Created at once: an alarm on a series that does not exist yet never fires.
 	for _, g := range set.Groups {
 		for _, status := range []churn.TickStatus{churn.TickRun, churn.TickCaughtUp, churn.TickIncomplete, churn.TickMissed} {

@@ -1,6 +1,7 @@
 -- Events as they were accepted, append-only. A record that was read twice stands twice, with the same Kafka position;
 -- every view counts an event once. Not partitioned, so that a chunk is one atomic insert.
--- The sort key leads with the account because upkeep and views read by account.
+-- The sort key leads with the account because upkeep and views read by account, of many accounts little each: hence granules
+-- that are small.
 
 -- +goose Up
 CREATE TABLE deal_events
@@ -51,7 +52,7 @@ CREATE TABLE deal_events
 )
 ENGINE = MergeTree
 ORDER BY (account_id, deal_id, event_id)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 256, non_replicated_deduplication_window = 10000
 COMMENT 'every deal record ever accepted, with its Kafka position, when it became known, and its hardness';
 
 CREATE TABLE ticket_events
@@ -95,7 +96,7 @@ CREATE TABLE ticket_events
 )
 ENGINE = MergeTree
 ORDER BY (account_id, ticket_id, event_id)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 256, non_replicated_deduplication_window = 10000
 COMMENT 'every ticket record ever accepted, with its Kafka position, when it became known, and its classes';
 
 CREATE TABLE rejected_events
@@ -124,7 +125,7 @@ CREATE TABLE arrivals
     topic      LowCardinality(String),
     partition  Int32,
     offset     Int64,
-    kind       Enum8('deal' = 1, 'ticket' = 2),
+    kind       Enum8('deal' = 1, 'ticket' = 2, 'attempt' = 3) COMMENT 'attempt: a ticket that this event calls one',
     id         String COMMENT 'deal_id or ticket_id',
     account_id String
 )
@@ -137,7 +138,7 @@ CREATE MATERIALIZED VIEW deal_arrivals TO arrivals AS
 SELECT topic, partition, offset, 'deal' AS kind, deal_id AS id, account_id FROM deal_events;
 
 CREATE MATERIALIZED VIEW ticket_arrivals TO arrivals AS
-SELECT topic, partition, offset, 'ticket' AS kind, ticket_id AS id, account_id FROM ticket_events;
+SELECT topic, partition, offset, if(is_attempt, 'attempt', 'ticket') AS kind, ticket_id AS id, account_id FROM ticket_events;
 
 -- One row for each source and stamp: how fresh a source was at any instant, without reading its events.
 CREATE TABLE source_stamps

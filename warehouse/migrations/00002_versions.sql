@@ -1,5 +1,6 @@
--- What was the present of each deal, attempt and link, and from when to when that was known. Upkeep alone writes here.
--- A row is replaced by the same key with a greater version; is_deleted takes away what is no longer so.
+-- What was the present of each deal, attempt and link, and from when to when that was known. Upkeep alone writes here, and
+-- only what differs. A row is replaced by the same key with a greater version; is_deleted takes away what is no longer so.
+-- Granules are small because upkeep looks for few rows of each of many accounts, and reads at least a granule for each.
 
 -- +goose Up
 CREATE TABLE deal_versions
@@ -46,12 +47,13 @@ CREATE TABLE deal_versions
     price_premium     Nullable(Float64) ALIAS if(anticipated_price > 0,
         toFloat64(signed_price - anticipated_price) / toFloat64(anticipated_price), NULL)
         COMMENT '(signed - anticipated) / anticipated',
+    digest            UInt64 COMMENT 'of the event, its value and the model: what the row was made from',
     version           UInt64 COMMENT 'the upkeep that wrote the row',
     is_deleted        UInt8
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (account_id, contract_id, deal_id, known_from)
-SETTINGS index_granularity = 1024
+SETTINGS index_granularity = 128
 COMMENT 'the present of each deal over the time of knowing';
 
 CREATE TABLE attempt_versions
@@ -72,12 +74,13 @@ CREATE TABLE attempt_versions
     found_by       Array(LowCardinality(String)),
     confirmatory   Array(Bool),
     model_version  LowCardinality(String),
-    version        UInt64,
+    digest         UInt64 COMMENT 'of the event, its value and the model: what the row was made from',
+    version        UInt64 COMMENT 'the upkeep that wrote the row',
     is_deleted     UInt8
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (account_id, ticket_id, known_from)
-SETTINGS index_granularity = 1024
+SETTINGS index_granularity = 128
 COMMENT 'the present of each renegotiation attempt over the time of knowing';
 
 CREATE TABLE link_versions
@@ -96,12 +99,13 @@ CREATE TABLE link_versions
     confidences  Array(Float64),
     quotes       Array(String),
     confirmatory Array(Bool),
-    version      UInt64,
+    digest       UInt64 COMMENT 'of the base and the attempt: what the row was made from',
+    version      UInt64 COMMENT 'the upkeep that wrote the row',
     is_deleted   UInt8
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (account_id, contract_id, ticket_id, known_from)
-SETTINGS index_granularity = 1024
+SETTINGS index_granularity = 128
 COMMENT 'which attempt reopens which contract, over the time of knowing';
 
 CREATE TABLE unmatched_versions
@@ -113,51 +117,55 @@ CREATE TABLE unmatched_versions
     contract_id String COMMENT 'the contract of its account that the ticket names; empty: none',
     attempt_at  DateTime64(3, 'UTC'),
     reason      LowCardinality(String) COMMENT 'no_contract, before_contract, expired, renewal_lost',
-    version     UInt64,
+    digest      UInt64 COMMENT 'of the attempt and the reason',
+    version     UInt64 COMMENT 'the upkeep that wrote the row',
     is_deleted  UInt8
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (account_id, ticket_id, known_from)
-SETTINGS index_granularity = 1024
+SETTINGS index_granularity = 128
 COMMENT 'attempts without a contract in force, over the time of knowing';
 
--- Every account that an id was ever on. Grouping one account's events alone would leave a moved deal on both.
+-- Every account that an id was ever on: reading one account's events alone would leave a moved deal on both.
 CREATE TABLE id_accounts
 (
-    kind       Enum8('deal' = 1, 'ticket' = 2),
     id         String,
+    kind       Enum8('deal' = 1, 'ticket' = 2, 'attempt' = 3) COMMENT 'attempt: a ticket that some event calls one',
     account_id String
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (kind, id, account_id)
-SETTINGS index_granularity = 256
+ORDER BY (id, kind, account_id)
+SETTINGS index_granularity = 128
 COMMENT 'accounts by deal or ticket id, for upkeep';
 
--- The few ids that were on more than one account, found by account.
-CREATE TABLE moved_ids
+-- Whose turn it is to keep the links: the greatest epoch's. A statement of upkeep writes only while its own is the greatest
+-- (docs/adr/0010).
+CREATE TABLE upkeep_claims
 (
-    account_id String,
-    kind       Enum8('deal' = 1, 'ticket' = 2),
-    id         String
+    epoch      UInt64 COMMENT '1, 2, 3, ...; exactly one claimant wins each',
+    claimant   String COMMENT 'one of a kind, other than a writer',
+    writer     String COMMENT 'the process',
+    claimed_at DateTime64(3, 'UTC')
 )
-ENGINE = ReplacingMergeTree
-ORDER BY (account_id, kind, id)
-COMMENT 'ids that were on more than one account, for upkeep';
+ENGINE = MergeTree
+ORDER BY epoch
+SETTINGS non_replicated_deduplication_window = 100000
+COMMENT 'who kept the links, one after the other';
 
 CREATE TABLE upkeep_runs
 (
-    version     UInt64 COMMENT '1, 2, 3, ...; rows that this upkeep wrote carry it',
+    version     UInt64 COMMENT 'the epoch in the upper 32 bits; rows that this upkeep wrote carry it',
     writer      String,
     started_at  DateTime64(3, 'UTC'),
     finished_at DateTime64(3, 'UTC'),
     topics      Array(String),
     partitions  Array(Int32),
     offsets     Array(Int64) COMMENT 'first offset not yet taken in, for each topic and partition',
+    tails       Array(UInt64) COMMENT 'hash of the last ids below each offset: others there tell that the topic was made anew',
     accounts    UInt64 COMMENT 'accounts brought up to date'
 )
 ENGINE = MergeTree
 ORDER BY version
-SETTINGS non_replicated_deduplication_window = 100000
 COMMENT 'how far upkeep has come';
 
 -- Who answers for an account, as imported: supersedes what the deal said.

@@ -1,3 +1,3 @@
-SELECT DISTINCT toString(kind) AS kind, id, account_id
+SELECT DISTINCT id, toString(kind) AS kind, account_id
 FROM arrivals
 WHERE topic = {topic:String} AND partition = {partition:Int32} AND offset >= {from:Int64} AND offset < {to:Int64}

@@ -1,4 +1,5 @@
-SELECT account_id, known_from, known_to, ticket_id, contract_id, attempt_at, classes, strengths, confidences, quotes, confirmatory
+-- The tickets that arrived, and all of accounts whose deals may have changed.
+SELECT account_id, known_from, known_to, ticket_id, contract_id, attempt_at
 FROM attempt_versions FINAL
-WHERE account_id IN (SELECT account_id FROM touched)
+WHERE account_id IN {accounts:Array(String)} AND (account_id IN {whole:Array(String)} OR ticket_id IN {tickets:Array(String)})
 ORDER BY account_id

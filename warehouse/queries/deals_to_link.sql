@@ -1,4 +1,4 @@
 SELECT account_id, known_from, known_to, deal_id, contract_id, renewal_of, deal_type, outcome, closed_at, ends_at
 FROM deal_versions FINAL
-WHERE account_id IN (SELECT account_id FROM touched)
+WHERE account_id IN {accounts:Array(String)}
 ORDER BY account_id

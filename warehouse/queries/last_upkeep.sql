@@ -1,1 +1,1 @@
-SELECT topics, partitions, offsets FROM upkeep_runs ORDER BY version DESC LIMIT 1
+SELECT topics, partitions, offsets, tails FROM upkeep_runs ORDER BY version DESC LIMIT 1

@@ -1,0 +1,1 @@
+SELECT claimant, writer FROM upkeep_claims WHERE epoch = {epoch:UInt64}

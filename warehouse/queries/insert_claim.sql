@@ -1,0 +1,1 @@
+INSERT INTO upkeep_claims (epoch, claimant, writer, claimed_at)

@@ -1,1 +1,0 @@
-INSERT INTO moved_ids (account_id, kind, id)

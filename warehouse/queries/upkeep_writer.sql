@@ -1,1 +1,0 @@
-SELECT writer FROM upkeep_runs WHERE version = {version:UInt64}
