@@ -59,10 +59,12 @@ type options struct {
 const (
 	partDeals   = "deals"
 	partTickets = "tickets"
+	partDelay   = "delay"
+	partOutage  = "outage"
 	partUpkeep  = "upkeep"
 )
 
-var parts = []string{partDeals, partTickets, partUpkeep}
+var parts = []string{partDeals, partTickets, partDelay, partOutage, partUpkeep}
 
 func readOptions(args []string) (options, error) {
 	var o options
@@ -147,6 +149,10 @@ func (o options) measurePart(ctx context.Context, part string, s *servers) error
 		return o.contest(ctx, s, part, o.deals)
 	case partTickets:
 		return o.contest(ctx, s, part, o.tickets)
+	case partDelay:
+		return s.delay(ctx, 60)
+	case partOutage:
+		return s.outage(ctx, o.outage)
 	}
 	for _, n := range o.history {
 		if err := o.inProcess(ctx, part+"="+strconv.Itoa(n), s, os.Stdout); err != nil {

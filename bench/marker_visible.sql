@@ -1,0 +1,1 @@
+SELECT count() FROM ticket_events WHERE account_id = {account:String}

@@ -1,0 +1,1 @@
+SELECT uniqExact(partition, offset) FROM {table:Identifier}
