@@ -59,6 +59,18 @@ lint: ## Run golangci-lint, with .golangci.yaml
 	@command -v golangci-lint >/dev/null || { echo "make lint: golangci-lint is missing: see https://golangci-lint.run/docs/welcome/install/" >&2; exit 1; }
 	@golangci-lint run ./...
 
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities that the program can reach: GOVULNDB=file:///path for a copy of the database
+	@scripts/vulncheck/run.sh ./cmd/...
+
+.PHONY: licences
+licences: ## Write docs/licences.md; fails where a licence may not be used
+	@list=$$(go run ./scripts/licences ./cmd/aftershock) && printf '%s\n' "$$list" > docs/licences.md
+
+.PHONY: licences-check
+licences-check: ## Check that docs/licences.md is up to date and that every licence may be used
+	@go run ./scripts/licences -check docs/licences.md ./cmd/aftershock
+
 .PHONY: fuzz
 fuzz: ## Fuzz every target for a short while: FUZZTIME=10s
 	@set -e; for file in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \

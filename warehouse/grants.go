@@ -12,8 +12,12 @@ import (
 type grant struct{ name, doing string }
 
 var (
-	runGrants     = []grant{{"may_select", "SELECT"}, {"may_insert", "INSERT"}}
-	migrateGrants = []grant{{"may_make_tables", "create, alter and drop tables and views"}, {"may_use_engine", "use the table engine MergeTree"}}
+	runGrants = []grant{
+		{"may_select", "SELECT in all of the database"}, {"may_insert", "INSERT in all of the database"},
+		{"may_send_tables", "CREATE TEMPORARY TABLE, in which lists of ids are sent, beside the database"},
+		{"may_see_statements", "SELECT query_id from system.processes, which shows what an earlier holder still runs, beside the database"},
+	}
+	migrateGrants = []grant{{"may_make_tables", "create, alter and drop tables and views in all of the database"}, {"may_use_engine", "use the table engine MergeTree, for the database"}}
 )
 
 // CheckGrants refuses to work where the user may not read and write everything in the database: without a grant, consumers
@@ -33,7 +37,7 @@ func (w *Warehouse) mayDo(ctx context.Context, grants []grant) error {
 		case err != nil:
 			return fmt.Errorf("asking what the user may do: %w", err)
 		case answer != 1:
-			errs = append(errs, fmt.Errorf("user %s may not %s in all of the database %s: deploy/clickhouse/users.sql has the grant", w.config.User, g.doing, w.config.Database))
+			errs = append(errs, fmt.Errorf("user %s may not %s %s: deploy/clickhouse/users.sql has the grant", w.config.User, g.doing, w.config.Database))
 		}
 	}
 	return errors.Join(errs...)

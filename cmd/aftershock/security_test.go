@@ -232,7 +232,7 @@ func TestOverSecuredServers(t *testing.T) {
 
 // pipelineAlone: schema and topics are made by others; the pipeline's user runs, with the right to write to no source topic.
 func (s *secured) pipelineAlone(t *testing.T) {
-	s = s.withClickHouse(t)
+	s, topics := s.withClickHouse(t), broker.DefaultTopics()
 	setup := s.as(t, "aftershock-setup", "aftershock_migrator")
 	must(t, setup, "migrate")
 	must(t, setup, "topics", "create")
@@ -256,7 +256,19 @@ func (s *secured) pipelineAlone(t *testing.T) {
 			t.Errorf("%s is 0", what)
 		}
 	}
-	must(t, s.as(t, "aftershock-operator", "aftershock_pipeline"), "deadletter", "list")
+	operator := s.as(t, "aftershock-operator", "aftershock_pipeline")
+	must(t, operator, "deadletter", "list")
+	if o := must(t, operator, "deadletter", "show", "--json"); !strings.Contains(o.stdout, "deals.closed") && !strings.Contains(o.stdout, "support.tickets") {
+		t.Errorf("deadletter show says\n%s", o.all)
+	}
+	mend := filepath.Join(t.TempDir(), "mend.jq")
+	if err := os.WriteFile(mend, []byte(`{event_id: "mended", deal_id: "D-1", account_id: "A-1", closed_at: "2025-12-05T00:00:00Z", outcome: "lost"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o = must(t, operator, "deadletter", "replay", "--topic", topics.Deals, "--mend", mend)
+	if !regexp.MustCompile(`ALL \| +[1-9]\d* \| +[1-9]`).MatchString(o.stdout) {
+		t.Errorf("deadletter replay sends nothing: %s", o.all)
+	}
 
 	for _, change := range []string{"CREATE TABLE aftershock.x (n UInt8) ENGINE = MergeTree ORDER BY n", "DROP TABLE aftershock.fx", "TRUNCATE TABLE aftershock.fx",
 		"ALTER TABLE aftershock.fx DELETE WHERE 1", "ALTER TABLE aftershock.alert_log ADD COLUMN x UInt8", "DROP VIEW aftershock.deals", "SYSTEM STOP MERGES aftershock.fx", "CREATE DATABASE x"} {

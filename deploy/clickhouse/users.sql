@@ -12,9 +12,12 @@ CREATE ROLE IF NOT EXISTS aftershock_migrate;
 GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, ALTER TABLE, ALTER VIEW, SELECT, INSERT ON aftershock.* TO aftershock_migrate;
 GRANT TABLE ENGINE ON MergeTree, TABLE ENGINE ON ReplacingMergeTree, TABLE ENGINE ON AggregatingMergeTree TO aftershock_migrate;
 
--- The pipeline reads and adds. It changes, removes and creates nothing.
+-- The pipeline reads and adds. It changes and removes nothing, and creates nothing that stays: lists of ids are
+-- sent along with a query. It looks whether statements of an earlier holder still run.
 CREATE ROLE IF NOT EXISTS aftershock_run;
 GRANT SELECT, INSERT ON aftershock.* TO aftershock_run;
+GRANT CREATE TEMPORARY TABLE ON *.* TO aftershock_run;
+GRANT SELECT(query_id) ON system.processes TO aftershock_run;
 
 -- Analysts read the views, and the tables that these read in the name of whoever asks. Not: what upkeep and the relay keep for
 -- themselves, and the ledger of migrations.

@@ -1,0 +1,1 @@
+CHECK GRANT SELECT(query_id) ON system.processes
