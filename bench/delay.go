@@ -280,7 +280,7 @@ func tail(text string) string {
 
 // outagePace is what producers send while ClickHouse is away: more than the pipeline keeps at once within seconds, and not more
 // than the broker, which holds its topics in memory here, can keep for ten minutes.
-const outagePace = 15_000
+const outagePace = 5_000
 
 // outage measures the pipeline's memory while ClickHouse is away and producers go on, and whether all is stored afterwards.
 func (s *servers) outage(ctx context.Context, minutes int) error {
