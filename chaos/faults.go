@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -13,9 +14,12 @@ import (
 var namedSteps = []string{
 	"consumersBeforeInsert", "consumersAfterInsert", "consumersBeforeDeadLetters", "consumersAfterDeadLetters",
 	"consumersBeforeCommit", "consumersAfterCommit",
-	"upkeepBeforeRows", "upkeepBeforeLinks", "upkeepAfterRows",
+	"upkeepBeforeClaim", "upkeepAfterClaim", "upkeepBeforeRows", "upkeepBeforeLinks", "upkeepAfterRows",
 	"logBeforeClaim", "logAfterClaim", "publishBeforeWrite", "publishAfterWrite", "holderTakesOver",
 }
+
+// takeoverSteps only come when a holder has gone.
+var takeoverSteps = []string{"holderTakesOver", "upkeepBeforeClaim", "upkeepAfterClaim"}
 
 // fault is one thing that goes wrong. It reports whether it took place: a step may not be reached in time.
 type fault struct {
@@ -245,8 +249,7 @@ func (h *house) atStep(ctx context.Context, step string, patience time.Duration,
 			r.disarm(ctx, step)
 		}
 	}()
-	if step == "holderTakesOver" && len(h.replicas) > 1 {
-		// A step that only comes when a holder has gone.
+	if slices.Contains(takeoverSteps, step) && len(h.replicas) > 1 {
 		patience += controlSessionTimeout
 		defer h.provokeTakeover(ctx)()
 	}

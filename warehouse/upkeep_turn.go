@@ -36,6 +36,7 @@ func (u *Upkeep) claim(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", ErrAnotherWriter, writer)
 	}
 	next := last + 1
+	// gofail: var upkeepBeforeClaim struct{}
 	err = u.run("insert_claim", func() error {
 		return u.warehouse.insert(ctx, "claiming the links", "insert_claim", "claim/"+strconv.FormatUint(next, 10), 1, []any{
 			[]uint64{next}, []string{t.claimant}, []string{u.writer}, []time.Time{u.warehouse.clock()},
@@ -53,6 +54,7 @@ func (u *Upkeep) claim(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", ErrAnotherWriter, writer)
 	}
 	t.epoch = next
+	// gofail: var upkeepAfterClaim struct{}
 	if err := u.await(ctx); err != nil {
 		return err
 	}
