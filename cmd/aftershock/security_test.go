@@ -266,7 +266,7 @@ func (s *secured) pipelineAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	o = must(t, operator, "deadletter", "replay", "--topic", topics.Deals, "--mend", mend)
-	if !regexp.MustCompile(`ALL \| +[1-9]\d* \| +[1-9]`).MatchString(o.stdout) {
+	if !regexp.MustCompile(`ALL +\| +[1-9]\d* \| +[1-9]`).MatchString(o.stdout) {
 		t.Errorf("deadletter replay sends nothing: %s", o.all)
 	}
 
