@@ -13,9 +13,9 @@ type grant struct{ name, doing string }
 
 var (
 	runGrants = []grant{
-		{"may_select", "SELECT in all of the database"}, {"may_insert", "INSERT in all of the database"},
-		{"may_send_tables", "CREATE TEMPORARY TABLE, in which lists of ids are sent, beside the database"},
-		{"may_see_statements", "SELECT query_id from system.processes, which shows what an earlier holder still runs, beside the database"},
+		{"may_select", "read (SELECT) all of the database"}, {"may_insert", "add (INSERT) to all of the database"},
+		{"may_send_tables", "send lists of ids along with a query (CREATE TEMPORARY TABLE), beside the database"},
+		{"may_see_statements", "see what an earlier holder still runs (SELECT of query_id in system.processes), beside the database"},
 	}
 	migrateGrants = []grant{{"may_make_tables", "create, alter and drop tables and views in all of the database"}, {"may_use_engine", "use the table engine MergeTree, for the database"}}
 )
