@@ -15,7 +15,7 @@ var (
 	runGrants = []grant{
 		{"may_select", "read (SELECT) all of the database"}, {"may_insert", "add (INSERT) to all of the database"},
 		{"may_send_tables", "send lists of ids along with a query (CREATE TEMPORARY TABLE), beside the database"},
-		{"may_see_statements", "see what an earlier holder still runs (SELECT of query_id in system.processes), beside the database"},
+		{"may_see_statements", "see in system.processes what an earlier holder still runs, beside the database"},
 	}
 	migrateGrants = []grant{{"may_make_tables", "create, alter and drop tables and views in all of the database"}, {"may_use_engine", "use the table engine MergeTree, for the database"}}
 )
