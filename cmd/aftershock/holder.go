@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,9 +21,10 @@ type holder struct {
 	*pipeline
 	positions *consumers.Positions
 	upkeep    *warehouse.Upkeep
-	settled   time.Time // everything that was known by then is visible and linked
-	waited    time.Time // what was known by then was waited for, in vain
-	why       string    // it was in vain
+	looking   sync.Mutex // no upkeep is given older offsets than the one before: it would take the topic for a new one
+	settled   time.Time  // everything that was known by then is visible and linked
+	waited    time.Time  // what was known by then was waited for, in vain
+	why       string     // it was in vain
 }
 
 func (p *pipeline) holder() *holder { return &holder{pipeline: p, positions: p.consumers.Positions()} }
@@ -95,6 +97,8 @@ func (h *holder) keepLinks(ctx context.Context) error {
 }
 
 func (h *holder) bringUpToDate(ctx context.Context) error {
+	h.looking.Lock()
+	defer h.looking.Unlock()
 	committed, err := h.positions.Committed(ctx)
 	if err != nil {
 		return err
