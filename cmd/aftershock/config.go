@@ -18,6 +18,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/console"
 	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -67,7 +68,7 @@ func defaultConfig() Config {
 // Validate reports everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	errs := []error{prefixed("kafka.", c.Kafka.Validate()), c.ClickHouse.Validate(), c.Consumers.Validate()}
-	if c.Evaluate.HoldoutShare < 0 || c.Evaluate.HoldoutShare > 1 {
+	if !(c.Evaluate.HoldoutShare >= 0 && c.Evaluate.HoldoutShare <= 1) { // so that NaN is refused too
 		errs = append(errs, fmt.Errorf("evaluate.holdout_share: %v is not between 0 and 1", c.Evaluate.HoldoutShare))
 	}
 	if c.Evaluate.MaxWait <= 0 || c.Evaluate.UpkeepEvery <= 0 {
@@ -78,6 +79,11 @@ func (c Config) Validate() error {
 	}
 	if _, err := c.Evaluate.from(); err != nil {
 		errs = append(errs, err)
+	}
+	if c.Evaluate.Schedule != "" {
+		if _, err := rules.ParseSchedule(c.Evaluate.Schedule, time.UTC); err != nil {
+			errs = append(errs, fmt.Errorf("evaluate.schedule: %w", err))
+		}
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		errs = append(errs, fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format))

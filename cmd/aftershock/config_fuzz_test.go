@@ -25,7 +25,9 @@ func FuzzConfig(f *testing.F) {
 	f.Add(example, number["log.level"], "debug")
 	f.Add([]byte("evaluate: {rules: [a, b], max_wait: 1m}\n"), number["evaluate.from"], "2026-01-31")
 	f.Add([]byte("kafka:\n  brokers: [a:1]\n  tls:\n    enabled: true\n"), number["clickhouse.tls"], "maybe")
-	f.Add([]byte("log: {level: warn, format: json}\nlogs: x\n"), number["evaluate.holdout_share"], "NaN")
+	f.Add([]byte("log: {level: warn, format: json}\nlogs: x\n"), number["evaluate.max_lag"], "1e3")
+	f.Add([]byte("log: {level: warn, format: json}\n"), number["evaluate.holdout_share"], "NaN")
+	f.Add([]byte("evaluate: {schedule: '@daily'}\n"), number["evaluate.schedule"], "0 0 31 2 *")
 	f.Add([]byte("clickhouse: {password: x, password_file: y}\n"), number["consumers.chunk_wait"], "-1s")
 	f.Add([]byte("a: &x [*x]\n<<: *x\n--- !!binary\n"), number["kafka.brokers"], ",,")
 	for _, variable := range os.Environ() {
