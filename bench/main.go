@@ -210,7 +210,7 @@ func (o options) measureOne(ctx context.Context) error {
 }
 
 // memoryLimit is what `aftershock run` tells the garbage collector to keep to.
-const memoryLimit = 250 << 20
+const memoryLimit = 240 << 20
 
 // again prepares this program as a child that is asked to stop, not killed, when the context ends: servers have files to
 // take away.

@@ -20,7 +20,7 @@ type Config struct {
 	// ChunkWait closes a chunk so long after its first record. Defaults to 1s.
 	ChunkWait time.Duration `yaml:"chunk_wait" env:"CHUNK_WAIT" doc:"or so long after its first record, whichever comes first"`
 	// MaxBytesInFlight bounds the memory of records that are decoded but not yet stored, in bytes over all partitions, counting
-	// what decoding adds. Defaults to 134217728 (128 MiB).
+	// what decoding adds. Defaults to 117440512 (112 MiB).
 	MaxBytesInFlight int64 `yaml:"max_bytes_in_flight" env:"MAX_BYTES_IN_FLIGHT" doc:"bound on records decoded but not yet stored, in bytes over all partitions"`
 	// FetchMinBytes lets the broker wait for so many bytes. Defaults to 16384.
 	FetchMinBytes int `yaml:"fetch_min_bytes" env:"FETCH_MIN_BYTES" doc:"the broker answers a fetch when it has so many bytes,"`
@@ -56,7 +56,7 @@ func DefaultConfig() Config {
 		ChunkRows:             60_000,
 		ChunkBytes:            44 << 20,
 		ChunkWait:             time.Second,
-		MaxBytesInFlight:      128 << 20,
+		MaxBytesInFlight:      112 << 20,
 		FetchMinBytes:         16 << 10,
 		FetchMaxWait:          250 * time.Millisecond,
 		FetchMaxBytes:         1 << 20,

@@ -16,7 +16,7 @@ import (
 )
 
 // memoryLimit makes the garbage collector work harder before the process grows beyond it. GOMEMLIMIT goes before it.
-const memoryLimit = 250 << 20
+const memoryLimit = 240 << 20
 
 func runCommand() *cobra.Command {
 	var roles []string
