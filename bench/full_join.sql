@@ -15,3 +15,4 @@ INNER JOIN
     GROUP BY deal_id
 ) AS deal ON deal.d.1 = ticket.t.1
 WHERE deal.d.3 <= ticket.t.4 AND ticket.t.4 < deal.d.4 + INTERVAL 90 DAY AND (ticket.t.2 = '' OR ticket.t.2 = deal.d.2)
+SETTINGS max_bytes_before_external_group_by = 4000000000

@@ -206,7 +206,7 @@ func TestAWokenHolderChangesNothing(t *testing.T) {
 // Two processes believe that they are the holder, statement by statement in any order, while events arrive. When one of
 // them has taken in all, what the other still does changes nothing.
 func TestTwoHolders(t *testing.T) {
-	if err := flag.Set("rapid.checks", "25"); err != nil {
+	if err := flag.Set("rapid.checks", "60"); err != nil {
 		t.Fatal(err)
 	}
 	w := open(t)
