@@ -56,7 +56,7 @@ func (r *UpkeepResult) add(s UpkeepResult) {
 
 // Bounds of one pass and of one of its steps, which bound memory: what has more to do goes on with another.
 const (
-	offsetsPerPass  = 200_000
+	offsetsPerPass  = 100_000 // over all partitions
 	idsPerStep      = 10_000
 	accountsPerStep = 2_000
 )
@@ -118,6 +118,7 @@ func (u *Upkeep) To(ctx context.Context, committed map[churn.TopicPartition]int6
 			return total, err
 		}
 	}
+	share := max(offsetsPerPass/int64(max(len(committed), 1)), 1)
 	for {
 		spans, next := map[churn.TopicPartition]span{}, maps.Clone(u.done)
 		for tp, end := range committed {
@@ -125,7 +126,7 @@ func (u *Upkeep) To(ctx context.Context, committed map[churn.TopicPartition]int6
 			case end < was.below:
 				spans[tp], next[tp] = span{was.below, math.MaxInt64}, taken{}
 			case end > was.below:
-				to := min(end, was.below+offsetsPerPass)
+				to := min(end, was.below+share)
 				spans[tp], next[tp] = span{was.below, to}, taken{below: to}
 			}
 		}
