@@ -44,7 +44,7 @@ WITH
           AND (l.closed_at, l.deal_id) > (b.closed_at, b.deal_id) AND l.closed_at < b.attempt_at
     )
 SELECT account_id, contract_id, deal_id, ticket_id,
-       round((toUnixTimestamp64Milli(attempt_at) - toUnixTimestamp64Milli(closed_at)) / 86400000, 6) AS lag_days,
+       toUnixTimestamp64Milli(attempt_at) - toUnixTimestamp64Milli(closed_at) AS lag_milliseconds,
        if(named = '', 'account', 'contract') AS basis,
        toUnixTimestamp64Milli(attempt_at)
 FROM bases
