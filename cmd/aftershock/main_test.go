@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -222,9 +223,8 @@ func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (
 	for _, end := range ends {
 		onTopics += end
 	}
-	if int64(published) != onTopics {
-		t.Errorf("%d transitions were published, and %d records are on the alert topics", published, onTopics)
-	}
+	// Alerts that ended long ago are taken off their topic again, by a record more.
+	s.is(t, "SELECT uniqExact(transition_id) FROM alert_deliveries WHERE destination = 'kafka tombstones'", strconv.FormatInt(onTopics-int64(published), 10))
 	return published
 }
 
