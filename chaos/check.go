@@ -255,7 +255,7 @@ func placeOf(topic, partition, offset string) (at place, err error) {
 
 // rows hands over the rows of an answer in TabSeparated; none of the columns asked for needs escaping.
 func (h *house) rows(ctx context.Context, statement string, parameters map[string]string, each func(row []string) error) error {
-	return h.clickhouse.query(ctx, statement, parameters, func(body io.Reader) error {
+	return h.query(ctx, statement, parameters, func(body io.Reader) error {
 		lines := bufio.NewScanner(body)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
@@ -384,7 +384,7 @@ func (a version) compare(b version) int {
 }
 
 func (h *house) alertLog(ctx context.Context) (log []transition, err error) {
-	err = h.clickhouse.query(ctx, logSQL, nil, func(body io.Reader) error {
+	err = h.query(ctx, logSQL, nil, func(body io.Reader) error {
 		for decoder := json.NewDecoder(bufio.NewReaderSize(body, 1<<20)); ; {
 			var t transition
 			var n, i, tick, appended, episode, sequence, starts json.RawMessage

@@ -164,14 +164,10 @@ func (s *storm) serverFaults() []fault {
 	}
 	return []fault{
 		{"broker stopped and started", func(ctx context.Context) (bool, error) {
-			s.broker.stop(ctx)
-			sleep(ctx, time.Duration(s.upTo(0, 4))*time.Second)
-			return true, s.broker.start(ctx)
+			return true, s.broker.restart(ctx, s.broker.stop, time.Duration(s.upTo(0, 4))*time.Second)
 		}},
 		{"broker killed and started", func(ctx context.Context) (bool, error) {
-			s.broker.kill()
-			sleep(ctx, time.Duration(s.upTo(0, 4))*time.Second)
-			return true, s.broker.start(ctx)
+			return true, s.broker.restart(ctx, s.broker.kill, time.Duration(s.upTo(0, 4))*time.Second)
 		}},
 		{"broker slow", slowly(func(r *replica) *proxy { return r.kafka })},
 		{"broker cut off from a replica", func(ctx context.Context) (bool, error) {
@@ -181,14 +177,10 @@ func (s *storm) serverFaults() []fault {
 			return true, nil
 		}},
 		{"ClickHouse killed and started", func(ctx context.Context) (bool, error) {
-			s.clickhouse.kill()
-			sleep(ctx, time.Duration(s.upTo(0, 5))*time.Second)
-			return true, s.clickhouse.start(ctx)
+			return true, s.clickhouse.restart(ctx, s.clickhouse.kill, time.Duration(s.upTo(0, 5))*time.Second)
 		}},
 		{"ClickHouse paused", func(ctx context.Context) (bool, error) {
-			s.clickhouse.signal(syscall.SIGSTOP)
-			sleep(ctx, time.Duration(s.upTo(2, 8))*time.Second)
-			s.clickhouse.signal(syscall.SIGCONT)
+			s.clickhouse.pause(ctx, time.Duration(s.upTo(2, 8))*time.Second)
 			return true, nil
 		}},
 		{"ClickHouse cut off from a replica", func(ctx context.Context) (bool, error) {

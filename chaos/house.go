@@ -31,17 +31,20 @@ const (
 type house struct {
 	dir        string
 	binary     string
-	broker     *brokerServer
-	clickhouse *storeServer
+	broker     *server
+	clickhouse *server
+	kafkaAddr  string // past the proxies, as are the next two
+	nativeAddr string
+	httpAddr   string
 	replicas   []*replica
 	topics     broker.Topics
-	direct     *broker.Connection // past the proxies
+	direct     *broker.Connection
 	positions  *consumers.Positions
 	truth      *ledger
 	one        int // the rules tell of one account in so many
 
-	memory sync.WaitGroup
-	ended  context.CancelFunc
+	watching sync.WaitGroup
+	ended    context.CancelFunc
 }
 
 // openHouse starts servers and prepares the topics and the schema. The replicas do not run yet.
@@ -52,32 +55,37 @@ func openHouse(ctx context.Context, dir, binary string, replicas, records int) (
 			h.close()
 		}
 	}()
-	// Controller, native and HTTP, and a listener for each replica: its clients are told to go on through its proxy.
-	ports, err := freePorts(3 + replicas)
+	// Broker, native and HTTP; for each replica a listener whose clients are told to go on through its proxy, two proxies, its named
+	// steps and its console.
+	ports, err := freePorts(3 + 5*replicas)
 	if err != nil {
 		return h, err
 	}
-	h.broker = &brokerServer{options: realkafka.Options{Dir: filepath.Join(dir, "kafka"), Port: ports[0]}}
-	h.clickhouse = &storeServer{options: embedded.ClickHouseOptions{DataDir: filepath.Join(dir, "clickhouse"), NativePort: ports[1], HTTPPort: ports[2]}}
+	h.kafkaAddr, h.nativeAddr, h.httpAddr = local(ports[0]), local(ports[1]), local(ports[2])
+	h.clickhouse = newClickHouse(embedded.ClickHouseOptions{DataDir: filepath.Join(dir, "clickhouse"), NativePort: ports[1], HTTPPort: ports[2]})
+	kafka := realkafka.Options{Dir: filepath.Join(dir, "kafka"), Port: ports[0]}
 	for i := range replicas {
 		name := string(rune('a' + i))
 		r := &replica{name: name, binary: binary, logPath: filepath.Join(dir, "replica-"+name+".log")}
-		if r.clickhouse, err = newProxy(dir+" clickhouse "+name, local(ports[1])); err != nil {
+		own := ports[3+5*i : 8+5*i]
+		r.steps, r.console = local(own[3]), local(own[4])
+		if r.clickhouse, err = newProxy(dir+" clickhouse "+name, local(own[1]), h.nativeAddr); err != nil {
 			return h, err
 		}
-		if r.kafka, err = newProxy(dir+" kafka "+name, local(ports[3+i])); err != nil {
+		if r.kafka, err = newProxy(dir+" kafka "+name, local(own[2]), local(own[0])); err != nil {
 			return h, err
 		}
-		h.broker.options.Listeners = append(h.broker.options.Listeners, realkafka.Listener{
-			Name: "REPLICA_" + strings.ToUpper(name), Port: ports[3+i], Advertised: r.kafka.Listen,
+		kafka.Listeners = append(kafka.Listeners, realkafka.Listener{
+			Name: "REPLICA_" + strings.ToUpper(name), Port: own[0], Advertised: r.kafka.Listen,
 		})
 		h.replicas = append(h.replicas, r)
 	}
+	h.broker = newBroker(kafka)
 	if err := errors.Join(h.broker.start(ctx), h.clickhouse.start(ctx)); err != nil {
 		return h, err
 	}
 	config := broker.DefaultConfig()
-	config.Brokers = h.brokers()
+	config.Brokers = []string{h.kafkaAddr}
 	if h.direct, err = broker.Connect(config); err != nil {
 		return h, err
 	}
@@ -87,7 +95,9 @@ func openHouse(ctx context.Context, dir, binary string, replicas, records int) (
 	}
 	watching, ended := context.WithCancel(context.Background())
 	h.ended = ended
-	h.memory.Go(func() {
+	h.watching.Go(func() { h.broker.supervise(watching) })
+	h.watching.Go(func() { h.clickhouse.supervise(watching) })
+	h.watching.Go(func() {
 		for watching.Err() == nil {
 			for _, r := range h.replicas {
 				r.look()
@@ -97,8 +107,6 @@ func openHouse(ctx context.Context, dir, binary string, replicas, records int) (
 	})
 	return h, nil
 }
-
-func (h *house) brokers() []string { return []string{local(h.broker.options.Port)} }
 
 // configure gives the replicas their environment and has topics and schema made.
 func (h *house) configure(ctx context.Context) error {
@@ -132,15 +140,10 @@ func (h *house) configure(ctx context.Context) error {
 		}, more...)...)
 	}
 	for _, r := range h.replicas {
-		ports, err := freePorts(2)
-		if err != nil {
-			return err
-		}
-		r.steps = local(ports[0])
-		r.env = environment(r.clickhouse.Listen, r.kafka.Listen, "GOFAIL_HTTP="+r.steps, "AFTERSHOCK_CONSOLE_LISTEN="+local(ports[1]))
+		r.env = environment(r.clickhouse.Listen, r.kafka.Listen, "GOFAIL_HTTP="+r.steps, "AFTERSHOCK_CONSOLE_LISTEN="+r.console)
 	}
 	for _, args := range [][]string{{h.binary, "migrate"}, {h.binary, "topics", "create"}} {
-		c := append([]string{"env", "-i"}, environment(local(h.clickhouse.options.NativePort), h.brokers()[0])...)
+		c := append([]string{"env", "-i"}, environment(h.nativeAddr, h.kafkaAddr)...)
 		if _, err := command(ctx, h.dir, append(c, args...)...); err != nil {
 			return fmt.Errorf("preparing the servers: %w", err)
 		}
@@ -160,18 +163,16 @@ func (h *house) close() {
 	}
 	if h.ended != nil {
 		h.ended()
-		h.memory.Wait()
+		h.watching.Wait()
 	}
 	if h.direct != nil {
 		h.direct.Close()
 	}
-	ctx := context.Background() // each stop has a bound of its own
 	var stopping sync.WaitGroup
-	if h.broker != nil {
-		stopping.Go(func() { h.broker.stop(ctx) })
-	}
-	if h.clickhouse != nil {
-		stopping.Go(func() { h.clickhouse.stop(ctx) })
+	for _, server := range []*server{h.broker, h.clickhouse} {
+		if server != nil {
+			stopping.Go(server.close)
+		}
 	}
 	stopping.Wait()
 }

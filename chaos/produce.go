@@ -89,7 +89,7 @@ func (h *house) produce(ctx context.Context, seed uint64, records int, within ti
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(h.brokers()...), kgo.ProducerBatchMaxBytes(4<<20), kgo.ProducerLinger(5*time.Millisecond),
+	client, err := kgo.NewClient(kgo.SeedBrokers(h.kafkaAddr), kgo.ProducerBatchMaxBytes(4<<20), kgo.ProducerLinger(5*time.Millisecond),
 		kgo.MaxBufferedRecords(20_000))
 	if err != nil {
 		return nil, fmt.Errorf("making the producer: %w", err)
@@ -144,7 +144,7 @@ func (h *house) read(ctx context.Context, topic string, each func(*kgo.Record)) 
 			offsets[int32(tp.Partition)], left[int32(tp.Partition)] = kgo.NewOffset().AtStart(), held.End
 		}
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(h.brokers()...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}))
+	client, err := kgo.NewClient(kgo.SeedBrokers(h.kafkaAddr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", topic, err)
 	}

@@ -24,9 +24,9 @@ type proxy struct {
 
 var toxiServer = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 
-// newProxy starts a proxy on a free port. The server behind it need not run yet.
-func newProxy(name, upstream string) (*proxy, error) {
-	p := &proxy{Proxy: toxiproxy.NewProxy(toxiServer, name, "127.0.0.1:0", upstream), gate: &gate{}}
+// newProxy starts a proxy. The server behind it need not run yet.
+func newProxy(name, listen, upstream string) (*proxy, error) {
+	p := &proxy{Proxy: toxiproxy.NewProxy(toxiServer, name, listen, upstream), gate: &gate{}}
 	gates.Store(name, p.gate)
 	for _, direction := range []string{"upstream", "downstream"} {
 		if err := p.add(fmt.Sprintf(`{"name":"gate-%s","type":"gate-%[1]s","stream":"%[1]s","attributes":{"gate":%q}}`, direction, name)); err != nil {

@@ -23,6 +23,7 @@ type replica struct {
 	env        []string
 	logPath    string
 	steps      string // host:port where its named steps are armed
+	console    string // host:port
 	clickhouse *proxy
 	kafka      *proxy
 

@@ -98,6 +98,8 @@ func (r report) print(out io.Writer) {
 	line("longest from a tick to its entry", "%7.1fs", r.latest.Seconds())
 	line("peak resident memory of a replica", "%5d MB", r.peak>>20)
 	line("replicas that ended by themselves, and were revived", "%8d", r.revived)
+	broker, clickhouse := r.storm.broker.falls(), r.storm.clickhouse.falls()
+	line("servers that ended by themselves, and were revived", "%8d   broker: %d, ClickHouse: %d", broker+clickhouse, broker, clickhouse)
 	line("took", "%7.0fs   of it settling after the last fault: %.0fs", r.took.Seconds(), r.settled.Seconds())
 }
 

@@ -139,7 +139,7 @@ func undisturbed(ctx context.Context, _ *house) error {
 
 // unmerged keeps the server from merging superseded versions away, which would hide that they are counted.
 func unmerged(ctx context.Context, h *house) error {
-	err := h.clickhouse.query(ctx, "SYSTEM STOP MERGES aftershock.link_versions", nil, func(io.Reader) error { return nil })
+	err := h.query(ctx, "SYSTEM STOP MERGES aftershock.link_versions", nil, func(io.Reader) error { return nil })
 	sleep(ctx, 2*steadily)
 	return err
 }
