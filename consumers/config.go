@@ -17,7 +17,7 @@ type Config struct {
 	ChunkRows int `yaml:"chunk_rows" env:"CHUNK_ROWS" doc:"a chunk of a topic closes at so many records,"`
 	// ChunkBytes closes a chunk at so many bytes of values and keys. Defaults to 46137344 (44 MiB).
 	ChunkBytes int `yaml:"chunk_bytes" env:"CHUNK_BYTES" doc:"or at so many bytes of values and keys,"`
-	// ChunkWait closes a chunk so long after its first record. Defaults to 1s.
+	// ChunkWait closes a chunk so long after its first record. Defaults to 500ms.
 	ChunkWait time.Duration `yaml:"chunk_wait" env:"CHUNK_WAIT" doc:"or so long after its first record, whichever comes first"`
 	// MaxBytesInFlight bounds the memory of records that are decoded but not yet stored, in bytes over all partitions, counting
 	// what decoding adds. Defaults to 117440512 (112 MiB).
@@ -55,7 +55,7 @@ func DefaultConfig() Config {
 		ControlGroup:          "aftershock-control",
 		ChunkRows:             60_000,
 		ChunkBytes:            44 << 20,
-		ChunkWait:             time.Second,
+		ChunkWait:             500 * time.Millisecond,
 		MaxBytesInFlight:      112 << 20,
 		FetchMinBytes:         16 << 10,
 		FetchMaxWait:          250 * time.Millisecond,
