@@ -48,7 +48,8 @@ func TestBuiltinLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"HardDealHandoff", "PriceAboveAnticipated", "EarlyRenegotiation", "RepeatedRenegotiation", "SourceStale", "DeadLettersRising"} {
+	for _, name := range []string{"HardDealHandoff", "PriceAboveAnticipated", "EarlyRenegotiation", "RepeatedRenegotiation",
+		"RenewalAtRisk", "ReferenceAtRisk", "ExpansionAtRisk", "HardnessDrift", "SourceStale", "DeadLettersRising"} {
 		r := set.Rule(name)
 		if r == nil {
 			t.Errorf("no rule %s", name)
