@@ -55,6 +55,18 @@ func Handoff(d *DealClosed, h Hardness) HandoffBrief {
 	return b.HandoffBrief
 }
 
+// Score is the hardness that an alert carries, as Handoff reads it.
+func (c *ContractBrief) Score() Hardness {
+	h := Hardness{Band: c.Band, Coverage: c.Coverage, Missing: c.Missing, ModelVersion: c.ModelVersion}
+	if c.Hardness != nil {
+		h.Score = *c.Hardness
+	}
+	for _, part := range c.Contributions {
+		h.Contributions = append(h.Contributions, Contribution{Component: part.Component, Value: part.Value, Points: part.Points, Evidence: part.Evidence})
+	}
+	return h
+}
+
 // briefing is a brief in the making.
 type briefing struct {
 	HandoffBrief

@@ -126,6 +126,7 @@ type Subject struct {
 	Account  AccountBrief
 	Contract *ContractBrief
 	Evidence []Evidence
+	Brief    *HandoffBrief // of the contract's base; nil where the alert is about an account
 }
 
 // AccountBrief is the `account` of Alert v1.

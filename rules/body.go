@@ -39,7 +39,12 @@ type Alert struct {
 	Contract      *churn.ContractBrief `json:"contract"` // null where the alert concerns none
 	Evidence      []churn.Evidence     `json:"evidence"`
 	ValueAtRisk   *AlertValue          `json:"value_at_risk"` // null where it is not known
+	Brief         *churn.HandoffBrief  `json:"brief,omitempty"`
 }
+
+// KindHandoff is the kind of rules whose alerts carry a brief while they are open. The kind decides, and no key of its own: a brief is
+// what makes an alert a hand-off, so a rule that is one cannot forget it.
+const KindHandoff = "handoff"
 
 // AlertValue is an exact amount of a currency (ISO 4217; empty where the rule names none).
 type AlertValue struct {
@@ -66,6 +71,9 @@ func dress(t *churn.Transition, topic, source string, subject churn.Subject) err
 	}
 	if t.ValueAtRisk.Known {
 		a.ValueAtRisk = &AlertValue{t.ValueAtRisk.Amount.Trim(0).String(), t.Currency}
+	}
+	if t.Kind == KindHandoff && t.State != churn.Resolved {
+		a.Brief = subject.Brief
 	}
 	if a.Labels == nil {
 		a.Labels = map[string]string{}

@@ -170,16 +170,18 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 		return clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)})(c)
 	}
 	subjects := map[churn.ContractKey]churn.Subject{}
+	owners := map[churn.ContractKey]churn.Owners{} // imported ones supersede what the deal said
 	err = w.each(ctx, "subject_contracts", options, func(scan func(...any) error) error {
 		var key churn.ContractKey
 		var s churn.Subject
 		c := churn.ContractBrief{Contributions: []churn.ContributionBrief{}}
 		var arr *decimal.Decimal
 		var band string
+		var answers churn.Owners
 		var components, evidence []string
 		var values, points []float64
 		err := scan(&key.AccountID, &key.ContractID, &s.Account.AccountName, &s.Account.Segment, &s.Account.Owner, &s.Account.Team,
-			&c.DealID, &c.ClosedAt, &c.EndsAt, &c.Currency, &arr, &c.Hardness, &band, &c.Coverage,
+			&answers.AccountExecutive, &answers.AccountManager, &c.DealID, &c.ClosedAt, &c.EndsAt, &c.Currency, &arr, &c.Hardness, &band, &c.Coverage,
 			&components, &values, &points, &evidence, &c.Missing, &c.ModelVersion)
 		if err != nil {
 			return err
@@ -194,12 +196,36 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 		}
 		account := churn.ContractKey{AccountID: key.AccountID}
 		subjects[account] = churn.Subject{Account: s.Account, Evidence: subjects[account].Evidence}
-		s.Contract = &c
+		answers.Team = s.Account.Team
+		s.Contract, owners[key] = &c, answers
 		subjects[key] = s
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the contracts that alerts are about: %w", err)
+	}
+	err = w.each(ctx, "subject_deals", options, func(scan func(...any) error) error {
+		var key churn.ContractKey
+		var deal, payload string
+		if err := scan(&key.AccountID, &key.ContractID, &deal, &payload); err != nil {
+			return err
+		}
+		s := subjects[key]
+		if s.Contract == nil || s.Contract.DealID != deal {
+			return nil // another deal about the contract, not its base
+		}
+		record, err := churn.DecodeDeal([]byte(payload), time.Time{})
+		if err != nil {
+			return nil // accepted by a build that was less strict: an alert without a brief is better than none
+		}
+		record.Owners = owners[key]
+		brief := churn.Handoff(&record, s.Contract.Score())
+		s.Brief = &brief
+		subjects[key] = s
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the deals that alerts are about: %w", err)
 	}
 	err = w.each(ctx, "subject_evidence", options, func(scan func(...any) error) error {
 		var account, contract, strength string

@@ -67,3 +67,40 @@ func TestSubjects(t *testing.T) {
 		t.Errorf("an attempt counts once an account: %+v", got[account])
 	}
 }
+
+// TestSubjectsBringTheBrief: from the record as known then, in the version that is the present, with the owners as known then.
+func TestSubjectsBringTheBrief(t *testing.T) {
+	w := open(t)
+	f := newFeed(t, w)
+	f.store(parseFacts(t, `
+		deal 2024-01-01 {"deal_id":"d1","account_id":"a","closed_at":"2024-01-01","segment":"hard","owners":{"account_executive":"Erin","account_manager":"Max"},"negotiation":{"unresolved_requests":["exit clause"]}}
+		deal 2024-01-20 {"deal_id":"d1","account_id":"a","closed_at":"2024-01-01","segment":"hard","revision":1,"owners":{"account_executive":"Erin","account_manager":"Max"},"negotiation":{"unresolved_requests":["named support"],"tone":-0.5}}
+		deal 2024-01-25 {"deal_id":"d2","contract_id":"d1","account_id":"a","closed_at":"2024-01-21","deal_type":"expansion","negotiation":{"unresolved_requests":["more seats"]}}
+		deal 2024-01-25 {"deal_id":"d3","account_id":"a","closed_at":"2024-01-21","negotiation":{"unresolved_requests":["another contract"]}}`)...)
+	f.upkeep()
+	if err := w.StoreOwners(t.Context(), []Owner{{AccountID: "a", Owners: churn.Owners{AccountManager: "Nina"}, KnownAt: at(t, "2024-02-01")}}); err != nil {
+		t.Fatal(err)
+	}
+	one, account := churn.ContractKey{AccountID: "a", ContractID: "d1"}, churn.ContractKey{AccountID: "a"}
+	for _, c := range []struct{ at, refused, people string }{
+		{"2024-01-10", "exit clause", "Erin (account executive); Max (account manager)"},
+		{"2024-01-26", "named support", "Erin (account executive); Max (account manager)"},
+		{"2024-02-10", "named support", "Nina (account manager)"},
+	} {
+		got, err := w.Subjects(t.Context(), at(t, c.at), []churn.ContractKey{one, account})
+		if err != nil {
+			t.Fatal(err)
+		}
+		brief := got[one].Brief
+		if brief == nil {
+			t.Errorf("at %s: no brief", c.at)
+			continue
+		}
+		if refused, people := strings.Join(brief.Refused, "; "), strings.Join(brief.People, "; "); refused != c.refused || people != c.people {
+			t.Errorf("at %s: refused %q, people %q", c.at, refused, people)
+		}
+		if !strings.Contains(brief.Text, "Hardness 80 of 100 (hard)") || got[account].Brief != nil {
+			t.Errorf("at %s: the account has %v; the contract's brief reads:\n%s", c.at, got[account].Brief, brief.Text)
+		}
+	}
+}

@@ -59,6 +59,8 @@ func TestAnAlertAsItIsWritten(t *testing.T) {
 		Evidence:    []churn.Evidence{{TicketID: "T", Class: churn.ClassDowngrade, Strength: churn.Strong, Confidence: 1, At: at}},
 		ValueAtRisk: &rules.AlertValue{Amount: "60000", Currency: "EUR"},
 	}
+	brief := churn.Handoff(&churn.DealClosed{AccountID: "A-17", ClosedAt: at}, churn.Hardness{Band: churn.BandUnknown})
+	alert.Brief = &brief
 	if err := schema.Validate(parse(t, write(t, alert))); err != nil {
 		t.Error(err)
 	}

@@ -1,4 +1,4 @@
-SELECT c.account_id, c.contract_id, c.account_name, c.segment, c.owner, c.team, c.deal_id, c.closed_at, c.ends_at, c.currency, c.arr,
+SELECT c.account_id, c.contract_id, c.account_name, c.segment, c.owner, c.team, c.account_executive, c.account_manager, c.deal_id, c.closed_at, c.ends_at, c.currency, c.arr,
        c.hardness, c.band, c.coverage, d.components, d.component_values, d.component_points, d.component_evidence, c.missing, c.model_version
 FROM contract_signals(at = {at:DateTime64(3, 'UTC')}) AS c
 INNER JOIN
