@@ -258,3 +258,34 @@ func hasTicket(all []churn.Evidence, e churn.Evidence) bool {
 	}
 	return false
 }
+
+// DealRecord is a deal as its newest event says it.
+type DealRecord struct {
+	AccountID string
+	Value     []byte // the record's value, whole
+}
+
+// NewestDeals finds the present record of each deal; those that never arrived are left out.
+func (w *Warehouse) NewestDeals(ctx context.Context, ids []string) (map[string]DealRecord, error) {
+	table, err := ext.NewTable("wanted", ext.Column("deal_id", "String"))
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if err := table.Append(id); err != nil {
+			return nil, err
+		}
+	}
+	deals := make(map[string]DealRecord, len(ids))
+	err = w.each(ctx, "newest_deals", clickhouse.WithExternalTable(table), func(scan func(...any) error) error {
+		var id, value string
+		var d DealRecord
+		if err := scan(&id, &d.AccountID, &value); err != nil {
+			return err
+		}
+		d.Value = []byte(value)
+		deals[id] = d
+		return nil
+	})
+	return deals, err
+}

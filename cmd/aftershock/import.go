@@ -18,7 +18,7 @@ import (
 
 func importCommand() *cobra.Command {
 	return group("import", "Bring exports in: deals and tickets to Kafka, owners and exchange rates to the warehouse",
-		importEvents(sources.Deals), importEvents(sources.Tickets), importOwners(), importRates())
+		importEvents(sources.Deals), importEvents(sources.Tickets), importForm(), importOwners(), importRates())
 }
 
 func importEvents(kind sources.Kind) *cobra.Command {

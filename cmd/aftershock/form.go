@@ -1,0 +1,170 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/sources"
+	"github.com/aftershock/aftershock/warehouse"
+)
+
+// formLine is what became of one line of the form.
+type formLine struct {
+	Line      int    `json:"line"`
+	DealID    string `json:"deal_id"`
+	AccountID string `json:"account_id"`
+	Changed   bool   `json:"changed"`
+	Before    string `json:"before"` // band and score
+	After     string `json:"after"`
+	value     []byte
+}
+
+func importForm() *cobra.Command {
+	var dryRun, asJSON bool
+	c := &cobra.Command{
+		Use: "form FILE.csv", Short: "Import the hand-off form: six facts that a CRM does not hold, as corrections of deals", Args: cobra.ExactArgs(1),
+		Long: "Each line names a deal and what an account executive knows of its negotiation; docs/handoff-form.md explains the columns.\n" +
+			"The newest record of the deal is read from the warehouse, completed, and sent one revision later. The same form twice changes\n" +
+			"nothing. Where any line is wrong, nothing is sent.",
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what each line would change, send nothing")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the lines as JSON")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		input, _, err := openInput(args[0])
+		if err != nil {
+			return err
+		}
+		defer input.Close()
+		forms, wrong := sources.ReadForm(input)
+		config, err := loadConfig(c)
+		if err != nil {
+			return err
+		}
+		enrichment, err := config.Models.enrichment()
+		if err != nil {
+			return err
+		}
+		var lines []formLine
+		err = withWarehouse(c, func(w *warehouse.Warehouse) error {
+			if err := w.CheckSchema(c.Context()); err != nil {
+				return err
+			}
+			ids := make([]string, len(forms))
+			for i, f := range forms {
+				ids[i] = f.DealID
+			}
+			deals, err := w.NewestDeals(c.Context(), ids)
+			if err != nil {
+				return fmt.Errorf("reading the deals that the form names: %w", err)
+			}
+			for _, f := range forms {
+				line, err := fillIn(f, deals, enrichment.Score)
+				if err != nil {
+					wrong = append(wrong, sources.RowError{Line: f.Line, Reason: err.Error()})
+					continue
+				}
+				lines = append(lines, line)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(wrong) > 0 {
+			slices.SortFunc(wrong, func(a, b sources.RowError) int { return a.Line - b.Line })
+			errs := make([]error, len(wrong))
+			for i, e := range wrong {
+				errs[i] = e
+			}
+			return fmt.Errorf("importing %s: nothing was sent, for some lines are wrong:\n%w", args[0], errors.Join(errs...))
+		}
+		if !dryRun {
+			if err := sendForm(c, lines); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			return writeJSON(c.OutOrStdout(), lines)
+		}
+		printForm(c, args[0], lines, dryRun)
+		return nil
+	}
+	return c
+}
+
+// fillIn completes the deal that a line names, and says what that does to its score.
+func fillIn(f sources.Form, deals map[string]warehouse.DealRecord, score func(*churn.DealClosed) churn.Hardness) (formLine, error) {
+	line := formLine{Line: f.Line, DealID: f.DealID, AccountID: f.AccountID}
+	record, known := deals[f.DealID]
+	switch {
+	case !known:
+		return line, fmt.Errorf("deal %s is not in the warehouse: check the id, or import it first", f.DealID)
+	case record.AccountID != f.AccountID:
+		return line, fmt.Errorf("deal %s belongs to account %s, not to %s", f.DealID, record.AccountID, f.AccountID)
+	}
+	value, err := f.Correct(record.Value)
+	if err != nil {
+		return line, err
+	}
+	line.Changed, line.value = value != nil, value
+	if !line.Changed {
+		value = record.Value
+	}
+	for _, side := range []struct {
+		value []byte
+		words *string
+	}{{record.Value, &line.Before}, {value, &line.After}} {
+		deal, err := churn.DecodeDeal(side.value, time.Time{})
+		if err != nil {
+			return line, err
+		}
+		h := score(&deal)
+		if *side.words = string(h.Band); h.Band != churn.BandUnknown {
+			*side.words = fmt.Sprintf("%s %.0f", h.Band, h.Score)
+		}
+	}
+	return line, nil
+}
+
+func sendForm(c *cobra.Command, lines []formLine) error {
+	return withKafka(c, func(kafka *broker.Connection) (err error) {
+		p := newProducer(kafka)
+		defer func() { err = errors.Join(err, p.close()) }()
+		for _, l := range lines {
+			if !l.Changed {
+				continue
+			}
+			if err := p.add(c.Context(), kafka.Topics().Deals, l.AccountID, l.value, time.Time{}); err != nil {
+				return err
+			}
+		}
+		return p.flush(c.Context())
+	})
+}
+
+func printForm(c *cobra.Command, file string, lines []formLine, dryRun bool) {
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"line", "deal", "account", "hardness before", "after"})
+	changed := 0
+	for _, l := range lines {
+		if l.Changed {
+			changed++
+			t.AppendRow(table.Row{l.Line, l.DealID, l.AccountID, l.Before, l.After})
+		}
+	}
+	if changed > 0 {
+		fmt.Fprintln(c.OutOrStdout(), t.Render())
+	}
+	verb := "corrected"
+	if dryRun {
+		verb = "would be corrected; nothing was sent"
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s: %d lines, %d say what is known already, %d deals %s\n", file, len(lines), len(lines)-changed, changed, verb)
+}
