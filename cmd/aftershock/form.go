@@ -74,16 +74,16 @@ func importForm() *cobra.Command {
 			}
 			return nil
 		})
-		if err != nil {
-			return err
-		}
 		if len(wrong) > 0 {
 			slices.SortFunc(wrong, func(a, b sources.RowError) int { return a.Line - b.Line })
 			errs := make([]error, len(wrong))
 			for i, e := range wrong {
 				errs[i] = e
 			}
-			return fmt.Errorf("importing %s: nothing was sent, for some lines are wrong:\n%w", args[0], errors.Join(errs...))
+			err = errors.Join(fmt.Errorf("importing %s: nothing was sent, for some lines are wrong:\n%w", args[0], errors.Join(errs...)), err)
+		}
+		if err != nil {
+			return err
 		}
 		if !dryRun {
 			if err := sendForm(c, lines); err != nil {
