@@ -59,6 +59,7 @@ type Transition struct {
 	StartsAt    time.Time
 	ResolvedAt  time.Time // zero while open
 	Late        bool
+	HappenedAt  time.Time // when the fact behind it happened; zero where the rule names no column for it
 	Identity    map[string]string
 	AccountID   string
 	ContractID  string
@@ -67,6 +68,17 @@ type Transition struct {
 	ValueAtRisk OptionalMoney
 	Currency    string
 
+	HeldSince    time.Time   // since when the row is gone and keep_firing_for holds; else zero
+	SnoozedUntil time.Time   // of the last snooze
+	Closed       bool        // by a person, and the row has not gone since
+	Escalated    bool        // nobody acknowledged it in time
+	FeedbackID   string      // of the feedback that made this transition; else empty
+	By           string      // who last gave feedback in this episode
+	Why          string      // what they said
+	Disposition  Disposition // what they found
+	Told         Told
+	Untold       Untold // why this transition, which people would be told, is only stored
+
 	// Topic, Key, Headers and Value are what is published, fixed when the transition is stored, so that a repeat is the
 	// same bytes. Topic is empty where nothing is published.
 	Topic   string
@@ -74,6 +86,24 @@ type Transition struct {
 	Headers []Header
 	Value   []byte
 }
+
+// Told is what people were last told of an alert: in the holdout arm, what they would have been.
+type Told struct {
+	Episode  int // 0: nothing yet
+	State    State
+	First    time.Time // when the episode was first told
+	Last     time.Time
+	ThisWeek int // how many episodes were first told in the week of First
+}
+
+// Untold is why a transition is only stored.
+type Untold string
+
+const (
+	UntoldHoldout Untold = "holdout"       // the account is in the holdout arm
+	UntoldMaximum Untold = "owner_maximum" // the owner has been told enough this week
+	UntoldCatchUp Untold = "catch_up"      // nobody evaluated then; the final state is told when somebody does
+)
 
 // Header is one header of a published record.
 type Header struct{ Key, Value string }
@@ -96,7 +126,8 @@ const (
 	TickCaughtUp   TickStatus = "caught_up"
 	TickIncomplete TickStatus = "incomplete"
 	TickMissed     TickStatus = "missed"
-	TickBegun      TickStatus = "begun" // no tick: from here on the group's ticks are accounted for
+	TickBegun      TickStatus = "begun"    // no tick: from here on the group's ticks are accounted for
+	TickFeedback   TickStatus = "feedback" // no tick: what a person did is applied between two ticks
 )
 
 // Entry is what one tick of one group appends to the alert log, all or nothing: its marker, its runs, its transitions.
@@ -109,6 +140,7 @@ type Entry struct {
 	Status      TickStatus
 	Reason      string // why incomplete or missed
 	Runs        []Run
+	Feedback    []FeedbackOutcome
 	Transitions []Transition
 }
 

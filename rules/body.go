@@ -39,6 +39,8 @@ type Alert struct {
 	Contract      *churn.ContractBrief `json:"contract"` // null where the alert concerns none
 	Evidence      []churn.Evidence     `json:"evidence"`
 	ValueAtRisk   *AlertValue          `json:"value_at_risk"` // null where it is not known
+	HappenedAt    *time.Time           `json:"happened_at,omitempty"`
+	Feedback      *AlertFeedback       `json:"feedback,omitempty"`
 	Brief         *churn.HandoffBrief  `json:"brief,omitempty"`
 }
 
@@ -52,6 +54,14 @@ type AlertValue struct {
 	Currency string `json:"currency"`
 }
 
+// AlertFeedback is what people said of an episode last.
+type AlertFeedback struct {
+	By           string            `json:"by"`
+	Reason       string            `json:"reason"`
+	Disposition  churn.Disposition `json:"disposition,omitempty"`
+	SnoozedUntil *time.Time        `json:"snoozed_until,omitempty"`
+}
+
 // dress gives a transition what is published: the topic, the key, the headers and the bytes, fixed here once.
 func dress(t *churn.Transition, topic, source string, subject churn.Subject) error {
 	a := Alert{
@@ -60,9 +70,10 @@ func dress(t *churn.Transition, topic, source string, subject churn.Subject) err
 		StartsAt: t.StartsAt.UTC(), EvaluatedAt: t.At.UTC(), Late: t.Late, Labels: t.Labels, Annotations: t.Annotations,
 		Contract: subject.Contract, Evidence: subject.Evidence,
 	}
-	if !t.ResolvedAt.IsZero() {
-		resolved := t.ResolvedAt.UTC()
-		a.ResolvedAt = &resolved
+	a.ResolvedAt = instant(t.ResolvedAt)
+	a.HappenedAt = instant(t.HappenedAt)
+	if t.By != "" {
+		a.Feedback = &AlertFeedback{By: t.By, Reason: t.Why, Disposition: t.Disposition, SnoozedUntil: instant(t.SnoozedUntil)}
 	}
 	if t.AccountID != "" {
 		account := subject.Account
@@ -100,4 +111,12 @@ func dress(t *churn.Transition, topic, source string, subject churn.Subject) err
 		{Key: "content-type", Value: "application/json"},
 	}
 	return nil
+}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }

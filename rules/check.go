@@ -56,6 +56,9 @@ func (r *Rule) checkColumns(columns []churn.Column) (problems Problems) {
 	if r.ValueAtRisk != "" && !slices.Contains(names, r.ValueAtRisk) {
 		missing(r.columns[r.ValueAtRisk], "value_at_risk", r.ValueAtRisk)
 	}
+	if r.HappenedAt != "" && !slices.Contains(names, r.HappenedAt) {
+		missing(r.columns[r.HappenedAt], "happened_at", r.HappenedAt)
+	}
 	if r.Currency != "" && !slices.Contains(names, r.Currency) {
 		at, named := r.columns[r.Currency]
 		if !named {

@@ -33,6 +33,11 @@ type Groups interface {
 	Groups(ctx context.Context) ([]string, error)
 }
 
+// Feedback is what a Log may also tell: what people did with alerts that no entry holds yet, in the order of knowing.
+type Feedback interface {
+	Unapplied(ctx context.Context) ([]churn.FeedbackEvent, error)
+}
+
 // Settle waits until all that was known by `at` is visible and brings the links up to date. The status is TickRun, or
 // TickIncomplete with the reason. The engine never calls it twice at once.
 type Settle func(ctx context.Context, at time.Time) (status churn.TickStatus, reason string, err error)
@@ -57,6 +62,11 @@ type Engine struct {
 	Clock     func() time.Time // Defaults to time.Now
 	From      time.Time        // where a group without a ledger starts: its first tick comes after. Defaults to now
 	Schedule  string           // replaces every group's schedule, in the group's time zone. Defaults to ""
+
+	// TellAll tells people of every tick, also of those that nobody attended: where time is simulated.
+	TellAll bool
+	// HearEvery is how often feedback is looked for between ticks. Defaults to 250ms.
+	HearEvery time.Duration
 
 	HoldoutShare float64           // 0..1 of accounts whose alerts are stored, not published. Defaults to 0
 	Topics       map[string]string // default topic name -> configured name. Defaults to the default names

@@ -13,14 +13,28 @@ import (
 
 // Reasons of transitions.
 const (
-	ReasonMet      = "condition_met"       // the row is there, and `for` has passed
-	ReasonWaiting  = "waiting_for"         // the row is there, `for` has not passed: pending
-	ReasonCleared  = "condition_cleared"   // the row is gone
-	ReasonNotHeld  = "condition_not_held"  // the row went before `for` had passed: nobody was told
-	ReasonHolding  = "holding"             // the row is gone, keep_firing_for has not passed
-	ReasonReturned = "condition_returned"  // the row came back while holding
-	ReasonRemoved  = "rule_removed"        // the rule is gone, or its identity columns changed
-	ReasonRepeated = "repeat_every_passed" // still firing
+	ReasonMet       = "condition_met"       // the row is there, and `for` has passed
+	ReasonWaiting   = "waiting_for"         // the row is there, `for` has not passed: pending
+	ReasonCleared   = "condition_cleared"   // the row is gone
+	ReasonNotHeld   = "condition_not_held"  // the row went before `for` had passed: nobody was told
+	ReasonHolding   = "holding"             // the row is gone, keep_firing_for has not passed
+	ReasonReturned  = "condition_returned"  // the row came back while holding
+	ReasonRemoved   = "rule_removed"        // the rule is gone, or its identity columns changed
+	ReasonRepeated  = "repeat_every_passed" // still firing
+	ReasonEscalated = "escalated"           // nobody acknowledged it within escalate_after
+	ReasonToldLater = "told_later"          // people were not told when it happened, and are now
+
+	ReasonAcknowledged = "acknowledged" // a person looks after it
+	ReasonSnoozed      = "snoozed"      // a person wants to hear of it later
+	ReasonSnoozeEnded  = "snooze_ended" // it still fires
+	ReasonClosed       = "closed"       // a person ended it
+	ReasonLeft         = "left_after_close"
+	ReasonJudged       = "judged" // a person said what it turned out to be
+
+	ReasonNoData         = "no_data" // of the rule itself: a source is silent
+	ReasonDataReturned   = "data_returned"
+	ReasonQueryFailed    = "query_failed" // of the rule itself
+	ReasonQueryRecovered = "query_recovered"
 )
 
 // alert is one row of a rule, read.
@@ -33,14 +47,16 @@ type alert struct {
 	notes       map[string]string
 	value       churn.OptionalMoney
 	currency    string
+	happenedAt  time.Time
 }
 
 // observation is what one evaluation of one rule saw.
 type observation struct {
 	rule    *Rule
 	alerts  []alert
-	partial bool // a source was silent: what was seen is true, what was not seen may be so too
-	failed  bool // nothing is known: every alert of the rule holds
+	partial bool   // a source was silent: what was seen is true, what was not seen may be so too
+	failed  bool   // nothing is known: every alert of the rule holds
+	why     string // of either
 }
 
 // prior is where the alerts of a group stood: the latest transition of each fingerprint.
@@ -49,6 +65,10 @@ type prior map[string]churn.Transition
 // lifecycle is what step needs beside what was seen.
 type lifecycle struct {
 	at           time.Time
+	since        time.Duration // from the instant that was looked from before; 0: there was none
+	unattended   bool          // nobody evaluated then, and a later tick is due too: people are told the final state
+	zone         *time.Location
+	maximum      int // of alerts that an owner is told of in a week; 0: none
 	holdoutShare float64
 	retired      map[string]int // episodes that fingerprints had in other groups, where their rule stood before
 }
@@ -56,11 +76,10 @@ type lifecycle struct {
 // step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure.
 func (l lifecycle) step(before prior, group []*Rule, seen []observation) []churn.Transition {
 	var out []churn.Transition
-	emit := func(t churn.Transition) {
-		t.ID = churn.TransitionID(t.Fingerprint, t.Episode, t.Sequence)
-		t.At = l.at
-		t.Topic, t.Key, t.Headers, t.Value = "", "", nil, nil
-		out = append(out, t)
+	emit := func(t churn.Transition, changed bool) {
+		if changed {
+			out = append(out, l.made(t))
+		}
 	}
 	present := map[string]bool{}
 	quiet := map[string]observation{} // rules whose absent rows mean something
@@ -69,10 +88,9 @@ func (l lifecycle) step(before prior, group []*Rule, seen []observation) []churn
 		for _, a := range o.alerts {
 			present[a.fingerprint] = true
 			was, known := before[a.fingerprint]
-			if t, changed := l.met(o.rule, was, known, a); changed {
-				emit(t)
-			}
+			emit(l.met(o.rule, was, known, a))
 		}
+		emit(l.health(before, o))
 	}
 	rules := map[string]*Rule{}
 	for _, r := range group {
@@ -80,47 +98,66 @@ func (l lifecycle) step(before prior, group []*Rule, seen []observation) []churn
 	}
 	for _, fingerprint := range sortedKeys(before) {
 		was := before[fingerprint]
-		if present[fingerprint] || (!was.State.Open() && was.State != churn.Pending) {
+		if present[fingerprint] || !unfinished(was) {
 			continue
 		}
 		r := rules[was.Rule]
-		if r == nil || !sameIdentity(r, was) {
-			emit(l.ended(was, ReasonRemoved))
+		if r == nil || !ofRule(was) && !sameIdentity(r, was) {
+			emit(l.ended(was, ReasonRemoved), true)
 			continue
 		}
-		if o, ok := quiet[was.Rule]; !ok || o.failed || o.partial {
+		if o, ok := quiet[was.Rule]; !ok || o.failed || o.partial || ofRule(was) {
 			continue // no data is never "no risk"
 		}
-		if t, changed := l.cleared(r, was); changed {
-			emit(t)
-		}
+		emit(l.cleared(r, was))
 	}
+	out = l.tell(before, out)
 	slices.SortStableFunc(out, func(a, b churn.Transition) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
 	return out
 }
 
+// made finishes a transition of this instant.
+func (l lifecycle) made(t churn.Transition) churn.Transition {
+	t.ID = churn.TransitionID(t.Fingerprint, t.Episode, t.Sequence)
+	t.At = l.at
+	t.Topic, t.Key, t.Headers, t.Value = "", "", nil, nil
+	return t
+}
+
+// unfinished reports whether something is still to come of an alert whose row is gone.
+func unfinished(was churn.Transition) bool {
+	return was.State.Open() || was.State == churn.Pending || was.Closed || was.State == churn.NoData || was.State == churn.QueryError
+}
+
+// ofRule reports whether a transition is about the rule itself and not about an alert of it.
+func ofRule(t churn.Transition) bool { return len(t.Identity) == 0 }
+
+// next is where a transition goes on from the one before.
+func next(was churn.Transition) churn.Transition {
+	was.Sequence++
+	was.FeedbackID, was.Untold = "", ""
+	return was
+}
+
 // met decides about an alert whose row is there.
 func (l lifecycle) met(r *Rule, was churn.Transition, known bool, a alert) (churn.Transition, bool) {
-	next := was
-	next.Sequence++
+	next := next(was)
 	next.Fingerprint, next.Rule, next.RuleVersion, next.Severity, next.Kind = a.fingerprint, r.Name, r.Version, r.Severity, r.Kind
 	next.Identity, next.AccountID, next.ContractID = a.identity, a.accountID, a.contractID
 	next.Labels, next.Annotations, next.ValueAtRisk, next.Currency = a.labels, a.notes, a.value, a.currency
+	if was.Escalated {
+		next.Severity = was.Severity
+	}
 	if !known {
 		next.Episode, next.Sequence = l.retired[a.fingerprint]+1, 1
 		next.Arm = l.arm(a.accountID)
 	}
 	switch {
-	case was.State.Open() && was.Reason == ReasonHolding:
-		next.Reason = ReasonReturned
-		return next, true
 	case was.State.Open():
-		if r.RepeatEvery > 0 && was.State != churn.Snoozed && !l.at.Before(was.At.Add(r.RepeatEvery)) {
-			next.State, next.Reason = churn.Reminder, ReasonRepeated
-			return next, true
-		}
+		return next, l.goesOn(r, was, &next)
+	case was.Closed:
 		return was, false
 	case was.State == churn.Pending:
 		if l.at.Before(was.At.Add(r.For)) {
@@ -131,7 +168,7 @@ func (l lifecycle) met(r *Rule, was churn.Transition, known bool, a alert) (chur
 		if known && (!was.StartsAt.IsZero() || spent > was.Episode) { // an episode that fired has ended; one that never fired goes on
 			next.Episode, next.Sequence = spent+1, 1
 		}
-		next.StartsAt, next.ResolvedAt = time.Time{}, time.Time{}
+		l.begin(r, a, &next)
 		if r.For > 0 {
 			next.State, next.Reason = churn.Pending, ReasonWaiting
 			return next, true
@@ -141,37 +178,91 @@ func (l lifecycle) met(r *Rule, was churn.Transition, known bool, a alert) (chur
 	return next, true
 }
 
+// begin forgets what belonged to the episode before.
+func (l lifecycle) begin(r *Rule, a alert, t *churn.Transition) {
+	t.StartsAt, t.ResolvedAt, t.HeldSince, t.SnoozedUntil = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	t.Closed, t.Escalated, t.Severity = false, false, r.Severity
+	t.By, t.Why, t.Disposition = "", "", ""
+	t.HappenedAt = a.happenedAt
+	// Where ticks are far apart, or nobody evaluated, a fact is as old as that without being late itself.
+	t.Late = r.HappenedAt != "" && !a.happenedAt.IsZero() && l.at.Sub(a.happenedAt) > r.LateAfter+l.since
+}
+
+// goesOn decides about an open alert whose row is there, and reports whether that changes it.
+func (l lifecycle) goesOn(r *Rule, was churn.Transition, t *churn.Transition) bool {
+	told := was.Told.Episode == was.Episode
+	waits := was.State == churn.Firing || was.State == churn.Reminder // that somebody takes it up
+	switch {
+	case !was.HeldSince.IsZero():
+		t.Reason, t.HeldSince = ReasonReturned, time.Time{}
+	case was.State == churn.Snoozed && !l.at.Before(was.SnoozedUntil):
+		t.State, t.Reason = churn.Firing, ReasonSnoozeEnded
+	case !told || l.unattended:
+		return false
+	case waits && r.EscalateAfter > 0 && !was.Escalated && !l.at.Before(was.Told.First.Add(r.EscalateAfter)):
+		t.State, t.Reason, t.Escalated, t.Severity = churn.Reminder, ReasonEscalated, true, r.EscalateSeverity
+	case waits && r.RepeatEvery > 0 && !l.at.Before(was.Told.Last.Add(r.RepeatEvery)):
+		t.State, t.Reason = churn.Reminder, ReasonRepeated
+	default:
+		return false
+	}
+	return true
+}
+
 // cleared decides about an alert whose row is gone.
 func (l lifecycle) cleared(r *Rule, was churn.Transition) (churn.Transition, bool) {
-	if was.State == churn.Pending {
+	switch {
+	case was.Closed:
+		next := next(was)
+		next.Closed, next.Reason = false, ReasonLeft
+		return next, true
+	case was.State == churn.Pending:
 		return l.ended(was, ReasonNotHeld), true
-	}
-	if r.KeepFiringFor > 0 {
-		if was.Reason != ReasonHolding {
-			next := was
-			next.Sequence++
-			next.Reason = ReasonHolding
-			return next, true
-		}
-		if l.at.Before(was.At.Add(r.KeepFiringFor)) {
-			return was, false
-		}
+	case r.KeepFiringFor > 0 && was.HeldSince.IsZero():
+		next := next(was)
+		next.Reason, next.HeldSince = ReasonHolding, l.at
+		return next, true
+	case r.KeepFiringFor > 0 && l.at.Before(was.HeldSince.Add(r.KeepFiringFor)):
+		return was, false
 	}
 	return l.ended(was, ReasonCleared), true
 }
 
 func (l lifecycle) ended(was churn.Transition, reason string) churn.Transition {
-	next := was
-	next.Sequence++
+	next := next(was)
+	next.HeldSince = time.Time{}
+	if was.Closed { // it has ended before
+		next.Closed, next.Reason = false, ReasonLeft
+		return next
+	}
 	next.State, next.Reason, next.ResolvedAt = churn.Resolved, reason, l.at
 	return next
 }
 
-// published reports whether a transition leaves the house: an episode that never fired and a hold are stored only, and
-// so is all that the holdout arm would have been told.
-func published(t churn.Transition) bool {
-	return t.State.Published() && t.Arm != churn.Holdout && !t.StartsAt.IsZero() &&
-		t.Reason != ReasonHolding && t.Reason != ReasonReturned
+// health decides about the rule itself: no data and a failed query are states of their own, stored only.
+func (l lifecycle) health(before prior, o observation) (churn.Transition, bool) {
+	fingerprint := churn.Fingerprint(o.rule.Name, nil)
+	was := before[fingerprint]
+	next := next(was)
+	next.Fingerprint, next.Rule, next.RuleVersion, next.Severity, next.Kind = fingerprint, o.rule.Name, o.rule.Version, o.rule.Severity, o.rule.Kind
+	next.Arm = churn.Treatment
+	switch {
+	case o.failed:
+		next.State, next.Reason = churn.QueryError, ReasonQueryFailed
+	case o.partial:
+		next.State, next.Reason = churn.NoData, ReasonNoData
+	case was.State == churn.NoData:
+		return l.ended(was, ReasonDataReturned), true
+	case was.State == churn.QueryError:
+		return l.ended(was, ReasonQueryRecovered), true
+	default:
+		return was, false
+	}
+	if was.State == churn.Resolved || was.State == "" {
+		next.Episode, next.Sequence, next.ResolvedAt = was.Episode+1, 1, time.Time{}
+	}
+	next.Annotations = map[string]string{"description": o.why}
+	return next, next.State != was.State
 }
 
 // arm draws the side of the holdout experiment by a hash, so that an account draws the same at every rule.
@@ -223,6 +314,9 @@ func (r *Rule) read(rows []churn.Row) ([]alert, error) {
 		}
 		if a.value.Known {
 			a.currency = plain(row[r.Currency])
+		}
+		if at, ok := row[r.HappenedAt].(time.Time); ok {
+			a.happenedAt = at
 		}
 		if a.labels, a.notes, err = r.render(row); err != nil {
 			return nil, fmt.Errorf("%s: %w", describe(a.identity), err)

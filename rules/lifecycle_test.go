@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,13 +19,43 @@ func seenAlert(r *Rule, account string) alert {
 }
 
 // story plays instants an hour apart: "x" the row is there, "." it is not, "e" the query failed, "n" no data and no row,
-// "N" no data but the row is there, "-" the rule is gone, "i" its identity changed. It returns what was emitted.
+// "N" no data but the row is there, "-" the rule is gone, "i" its identity changed. Between two instants people act: "A" they
+// acknowledge, "Z" they snooze for two hours, "C" they close, "J" they judge. After "u" the instant is unattended, after "a" it
+// is attended again. It returns what was emitted about the alert.
 func story(r Rule, l lifecycle, script string) ([]string, []churn.Transition) {
 	r.Name, r.Identity = "R", []string{"account_id"}
 	before := prior{}
 	var said []string
 	var all []churn.Transition
-	for i, c := range script {
+	i := -1
+	note := func(t churn.Transition) {
+		before[t.Fingerprint] = t
+		if ofRule(t) {
+			return
+		}
+		told := "stored"
+		if published(t) {
+			told = "told"
+		}
+		said = append(said, fmt.Sprintf("%d:%s/%s/%d.%d/%s", i, t.State, t.Reason, t.Episode, t.Sequence, told))
+		all = append(all, t)
+	}
+	for _, c := range script {
+		if action := map[rune]churn.Action{'A': churn.Acknowledge, 'Z': churn.Snooze, 'C': churn.Close, 'J': churn.Judge}[c]; action != "" {
+			l.at = start.Add(time.Duration(i)*time.Hour + 30*time.Minute)
+			was := before[seenAlert(&r, "A").fingerprint]
+			f := churn.FeedbackEvent{Feedback: churn.Feedback{EventID: "f", Episode: was.Episode, Action: action, By: "kim", Until: l.at.Add(2 * time.Hour), OccurredAt: l.at}}
+			f.KnownAt = l.at
+			if t, outcome := l.apply(was, f); outcome == churn.FeedbackApplied {
+				note(t)
+			}
+			continue
+		}
+		if c == 'u' || c == 'a' {
+			l.unattended = c == 'u'
+			continue
+		}
+		i++
 		l.at = start.Add(time.Duration(i) * time.Hour)
 		now := r
 		group := []*Rule{&now}
@@ -47,13 +78,7 @@ func story(r Rule, l lifecycle, script string) ([]string, []churn.Transition) {
 			seen = []observation{o}
 		}
 		for _, t := range l.step(before, group, seen) {
-			told := "stored"
-			if published(t) {
-				told = "told"
-			}
-			said = append(said, fmt.Sprintf("%d:%s/%s/%d.%d/%s", i, t.State, t.Reason, t.Episode, t.Sequence, told))
-			before[t.Fingerprint] = t
-			all = append(all, t)
+			note(t)
 		}
 	}
 	return said, all
@@ -87,6 +112,35 @@ func TestLifecycle(t *testing.T) {
 		{"a pending alert of a rule that is gone ends silently", Rule{For: 2 * time.Hour}, "x-", "0:pending/waiting_for/1.1/stored 1:resolved/rule_removed/1.2/stored"},
 		{"a rule that comes back begins a new episode", Rule{}, "x-x", "0:firing/condition_met/1.1/told 1:resolved/rule_removed/1.2/told 2:firing/condition_met/2.1/told"},
 		{"nothing there, nothing said", Rule{}, "..en.", ""},
+
+		{"an acknowledged alert is not repeated, and resolves", Rule{RepeatEvery: time.Hour}, "xAxxx.",
+			"0:firing/condition_met/1.1/told 0:acknowledged/acknowledged/1.2/told 4:resolved/condition_cleared/1.3/told"},
+		{"a second acknowledgement changes nothing", Rule{}, "xAA", "0:firing/condition_met/1.1/told 0:acknowledged/acknowledged/1.2/told"},
+		{"a new episode is not hidden by the acknowledgement of the one before", Rule{}, "xA.x",
+			"0:firing/condition_met/1.1/told 0:acknowledged/acknowledged/1.2/told 1:resolved/condition_cleared/1.3/told 2:firing/condition_met/2.1/told"},
+		{"a snoozed alert is told again when the time is over", Rule{RepeatEvery: time.Hour}, "xZxxxx.",
+			"0:firing/condition_met/1.1/told 0:snoozed/snoozed/1.2/told 3:firing/snooze_ended/1.3/told 4:reminder/repeat_every_passed/1.4/told 5:resolved/condition_cleared/1.5/told"},
+		{"a snoozed alert resolves in between", Rule{}, "xZ.x",
+			"0:firing/condition_met/1.1/told 0:snoozed/snoozed/1.2/told 1:resolved/condition_cleared/1.3/told 2:firing/condition_met/2.1/told"},
+		{"a closed alert does not come back while its row stays", Rule{}, "xCxxx.x",
+			"0:firing/condition_met/1.1/told 0:resolved/closed/1.2/told 4:resolved/left_after_close/1.3/stored 5:firing/condition_met/2.1/told"},
+		{"a closed alert of a rule that is gone is not ended twice", Rule{}, "xC-", "0:firing/condition_met/1.1/told 0:resolved/closed/1.2/told 1:resolved/left_after_close/1.3/stored"},
+		{"a judgement is stored and changes no state, also while holding", Rule{KeepFiringFor: 2 * time.Hour}, "x.J..",
+			"0:firing/condition_met/1.1/told 1:firing/holding/1.2/stored 1:firing/judged/1.3/stored 3:resolved/condition_cleared/1.4/told"},
+		{"a judgement after the end is kept", Rule{}, "x.J.", "0:firing/condition_met/1.1/told 1:resolved/condition_cleared/1.2/told 1:resolved/judged/1.3/stored"},
+		{"what is pending cannot be acknowledged", Rule{For: 2 * time.Hour}, "xA", "0:pending/waiting_for/1.1/stored"},
+		{"an alert that nobody takes up escalates, once", Rule{EscalateAfter: 2 * time.Hour, EscalateSeverity: "critical"}, "xxxxx",
+			"0:firing/condition_met/1.1/told 2:reminder/escalated/1.2/told"},
+		{"an acknowledged alert does not escalate", Rule{EscalateAfter: 2 * time.Hour, EscalateSeverity: "critical"}, "xxAxxxx",
+			"0:firing/condition_met/1.1/told 1:acknowledged/acknowledged/1.2/told"},
+		{"after a catch-up people are told what stands", Rule{}, "ux.xxaxx",
+			"0:firing/condition_met/1.1/stored 1:resolved/condition_cleared/1.2/stored 2:firing/condition_met/2.1/stored 4:firing/told_later/2.2/told"},
+		{"what began and ended in a catch-up is told as ended, once", Rule{}, "ux.a..",
+			"0:firing/condition_met/1.1/stored 1:resolved/condition_cleared/1.2/stored 2:resolved/told_later/1.3/told"},
+		{"an alert that was told and ended in a catch-up is told as ended", Rule{}, "xu.a.",
+			"0:firing/condition_met/1.1/told 1:resolved/condition_cleared/1.2/stored 2:resolved/told_later/1.3/told"},
+		{"an alert that was told and stays through a catch-up is not told again", Rule{RepeatEvery: 10 * time.Hour}, "xuxxaxx", "0:firing/condition_met/1.1/told"},
+		{"what happened at the last tick of a catch-up is told there", Rule{}, "u..ax", "2:firing/condition_met/1.1/told"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			said, all := story(c.rule, lifecycle{}, c.script)
@@ -233,4 +287,170 @@ func TestReadRows(t *testing.T) {
 	if _, err = r.read([]churn.Row{short}); err == nil || !strings.Contains(err.Error(), "account_id=A, n=1: filling annotations.summary") {
 		t.Error(err)
 	}
+}
+
+func TestTheRuleItselfHasStates(t *testing.T) {
+	r := Rule{Name: "R", Identity: []string{"account_id"}}
+	before := prior{}
+	var said []string
+	for i, o := range []observation{{}, {failed: true, why: "no table"}, {failed: true, why: "another reason"}, {partial: true, why: "deals are silent"}, {}, {}, {failed: true}} {
+		o.rule = &r
+		for _, x := range (lifecycle{at: start.Add(time.Duration(i) * time.Hour)}).step(before, []*Rule{&r}, []observation{o}) {
+			before[x.Fingerprint] = x
+			said = append(said, fmt.Sprintf("%d:%s/%s/%d.%d %s", i, x.State, x.Reason, x.Episode, x.Sequence, x.Annotations["description"]))
+			if published(x) {
+				t.Errorf("%s is told to people", x.State)
+			}
+		}
+	}
+	want := []string{"1:error/query_failed/1.1 no table", "3:no_data/no_data/1.2 deals are silent", "4:resolved/data_returned/1.3 deals are silent", "6:error/query_failed/2.1 "}
+	if !slices.Equal(said, want) {
+		t.Errorf("got %q", said)
+	}
+	gone := lifecycle{at: start.Add(7 * time.Hour)}.step(before, nil, nil)
+	if len(gone) != 1 || gone[0].State != churn.Resolved || gone[0].Reason != ReasonRemoved {
+		t.Errorf("the rule is gone: %+v", gone)
+	}
+}
+
+// valued is an alert of an owner with so much at stake.
+func valued(r *Rule, account, owner, amount string) alert {
+	a := seenAlert(r, account)
+	a.labels = map[string]string{"owner": owner}
+	if amount != "" {
+		a.value = churn.MustMoney(amount)
+	}
+	return a
+}
+
+func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
+	r := Rule{Name: "R", Identity: []string{"account_id"}}
+	before := prior{}
+	monday := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
+	tick := func(at time.Time, alerts ...alert) string {
+		var said []string
+		l := lifecycle{at: at, maximum: 2, zone: time.UTC}
+		for _, x := range l.step(before, []*Rule{&r}, []observation{{rule: &r, alerts: alerts}}) {
+			before[x.Fingerprint] = x
+			how := "told"
+			if !published(x) {
+				how = string(x.Untold)
+			}
+			said = append(said, fmt.Sprintf("%s %s %s", x.AccountID, x.Reason, how))
+		}
+		slices.Sort(said)
+		return strings.Join(said, ", ")
+	}
+	small, large, unknown, middle := valued(&r, "small", "kim", "10"), valued(&r, "large", "kim", "1000"), valued(&r, "unknown", "kim", ""), valued(&r, "middle", "kim", "500")
+	other := valued(&r, "other", "lee", "1")
+	for _, c := range []struct {
+		why    string
+		at     time.Time
+		alerts []alert
+		want   string
+	}{
+		{"two a week, by value; another owner has two of their own", monday, []alert{small, large, unknown, middle, other},
+			"large condition_met told, middle condition_met told, other condition_met told, small condition_met owner_maximum, unknown condition_met owner_maximum"},
+		{"nothing more in this week", monday.AddDate(0, 0, 6), []alert{small, large, unknown, middle, other}, ""},
+		{"next week, what still fires", monday.AddDate(0, 0, 7), []alert{small, large, unknown, middle, other}, "small told_later told, unknown told_later told"},
+		{"who was told of the beginning is told of the end", monday.AddDate(0, 0, 8), []alert{large, middle, other}, "small condition_cleared told, unknown condition_cleared told"},
+		{"an episode more counts", monday.AddDate(0, 0, 9), []alert{small, large, middle, other}, "small condition_met owner_maximum"},
+		{"who was not told of the beginning is not told of the end", monday.AddDate(0, 0, 10), []alert{large, middle, other}, "small condition_cleared owner_maximum"},
+	} {
+		if got := tick(c.at, c.alerts...); got != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.why, got, c.want)
+		}
+	}
+}
+
+func TestFactsThatArriveLateFireLate(t *testing.T) {
+	r := Rule{Name: "R", Identity: []string{"account_id"}, HappenedAt: "at", LateAfter: 24 * time.Hour}
+	for _, c := range []struct {
+		why   string
+		ago   time.Duration
+		since time.Duration
+		late  bool
+	}{
+		{"known on the same day", 20 * time.Hour, time.Hour, false},
+		{"known two days after", 48 * time.Hour, time.Hour, true},
+		{"known in time, but nobody looked for three days", 48 * time.Hour, 72 * time.Hour, false},
+		{"the first tick ever looks at history", 240 * time.Hour, 0, true},
+	} {
+		a := seenAlert(&r, "A")
+		a.happenedAt = start.Add(-c.ago)
+		out := lifecycle{at: start, since: c.since}.step(prior{}, []*Rule{&r}, []observation{{rule: &r, alerts: []alert{a}}})
+		if len(out) != 1 || out[0].Late != c.late || !out[0].HappenedAt.Equal(a.happenedAt) {
+			t.Errorf("%s: late %v, want %v", c.why, out[0].Late, c.late)
+		}
+	}
+}
+
+func TestFeedbackThatChangesNothingSaysWhy(t *testing.T) {
+	_, all := story(Rule{}, lifecycle{}, "x.x")
+	was := all[len(all)-1] // episode 2, since hour 2
+	at := start.Add(3 * time.Hour)
+	feedback := func(episode int, action churn.Action, occurred time.Time) churn.FeedbackEvent {
+		f := churn.FeedbackEvent{Feedback: churn.Feedback{EventID: "f", Episode: episode, Action: action, By: "kim", OccurredAt: occurred, Until: at.Add(-time.Minute)}}
+		f.KnownAt = at
+		return f
+	}
+	for _, c := range []struct {
+		f    churn.FeedbackEvent
+		want string
+	}{
+		{feedback(1, churn.Acknowledge, at), "episode 1 is over; it has fired anew since"},
+		{feedback(3, churn.Acknowledge, at), "there is no episode 3 yet: the last one is 2"},
+		{feedback(0, churn.Acknowledge, start), "it is older than episode 2"},
+		{feedback(2, churn.Snooze, at), "the snooze had ended when it arrived"},
+		{feedback(0, churn.Acknowledge, at), churn.FeedbackApplied},
+	} {
+		if _, got := (lifecycle{at: at}).apply(was, c.f); got != c.want {
+			t.Errorf("%s of episode %d: %q, want %q", c.f.Action, c.f.Episode, got, c.want)
+		}
+	}
+	resolved := lifecycle{at: at}.ended(was, ReasonCleared)
+	if _, got := (lifecycle{at: at}).apply(resolved, feedback(2, churn.Close, at)); got != "the alert is resolved" {
+		t.Error(got)
+	}
+}
+
+// Whatever happens in whatever order: no two transitions share an id, an episode that was told of has an end that is told of or
+// stands, no two episodes are open at once, and a transition is one message at most.
+func TestLifecycleOverRandomHistories(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hours := func(name string) time.Duration { return time.Duration(rapid.IntRange(0, 3).Draw(t, name)) * time.Hour }
+		rule := Rule{For: hours("for"), KeepFiringFor: hours("keep"), RepeatEvery: hours("repeat"), EscalateAfter: hours("escalate"), EscalateSeverity: "critical"}
+		script := rapid.StringOfN(rapid.RuneFrom([]rune("xxxx...enAZCJua-")), 1, 60, -1).Draw(t, "script") + "a.....-"
+		said, all := story(rule, lifecycle{}, script)
+		ids := map[string]bool{}
+		var last churn.Transition
+		ended := map[int]bool{} // episodes, told as ended
+		told := map[int]bool{}
+		for _, x := range all {
+			if ids[x.ID] {
+				t.Fatalf("%s: two transitions with one id: %s", script, said)
+			}
+			ids[x.ID] = true
+			if x.Episode < last.Episode || x.Episode == last.Episode && x.Sequence != last.Sequence+1 || x.Episode > last.Episode && last.State.Open() {
+				t.Fatalf("%s: %d.%d %s after %d.%d %s: %s", script, x.Episode, x.Sequence, x.State, last.Episode, last.Sequence, last.State, said)
+			}
+			last = x
+			if published(x) {
+				if ended[x.Episode] {
+					t.Fatalf("%s: told of episode %d after its end: %s", script, x.Episode, said)
+				}
+				told[x.Episode] = true
+				ended[x.Episode] = x.State == churn.Resolved
+			}
+			if x.State == churn.Acknowledged && x.Reason == ReasonRepeated {
+				t.Fatalf("%s: a reminder of what is acknowledged: %s", script, said)
+			}
+		}
+		if last.State.Open() || last.State == churn.Pending {
+			t.Fatalf("%s: the rule is gone and the alert stands: %s", script, said)
+		}
+		if told[last.Episode] && !ended[last.Episode] {
+			t.Fatalf("%s: the end of episode %d was not told: %s", script, last.Episode, said)
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -122,10 +123,11 @@ type loader struct {
 }
 
 var (
-	groupKeys = []string{"name", "schedule", "timezone", "eval_delay", "catch_up", "rules"}
+	groupKeys = []string{"name", "schedule", "timezone", "eval_delay", "catch_up", "owner_weekly_maximum", "rules"}
 	ruleKeys  = []string{
 		"alert", "severity", "kind", "sources", "stale_after", "query", "identity", "value_at_risk", "currency",
-		"for", "keep_firing_for", "repeat_every", "topic", "labels", "annotations",
+		"for", "keep_firing_for", "repeat_every", "happened_at", "late_after", "escalate_after", "escalate_severity", "topic", "labels",
+		"annotations",
 	}
 	severities  = []string{"info", "warning", "critical"}
 	sourceNames = []string{"deals", "tickets"}
@@ -167,6 +169,12 @@ func (l *loader) group(n *node) {
 	g.EvalDelay = l.duration(n, "eval_delay", 0)
 	if c := n.get("catch_up"); shapeOf(c) != shapeNull {
 		g.CatchUp = CatchUp(l.oneOf(c, "catch_up", string(CatchUpAll), string(CatchUpLatest), string(CatchUpNone)))
+	}
+	if m := n.get("owner_weekly_maximum"); shapeOf(m) != shapeNull {
+		var err error
+		if g.OwnerWeeklyMaximum, err = strconv.Atoi(l.text(m, "owner_weekly_maximum")); err != nil || g.OwnerWeeklyMaximum < 1 {
+			l.fail(m, "how many alerts of the group an owner is told of in a week; leave the key out for no maximum", "owner_weekly_maximum must be a whole number above 0")
+		}
 	}
 	rules := l.list(n.get("rules"), "rules")
 	if len(rules) == 0 {
@@ -242,6 +250,7 @@ func (l *loader) rule(n *node) *Rule {
 	r.For = l.duration(n, "for", 0)
 	r.KeepFiringFor = l.duration(n, "keep_firing_for", 0)
 	r.RepeatEvery = l.duration(n, "repeat_every", 0)
+	l.urgencyOf(n, r)
 	l.textsOf(n, r)
 	r.Version = r.version()
 	return r
@@ -275,6 +284,21 @@ func (l *loader) queryOf(n *node, r *Rule) {
 	r.ValueAtRisk = l.column(r, n.get("value_at_risk"), "value_at_risk")
 	if r.Currency = l.column(r, n.get("currency"), "currency"); r.Currency == "" && r.ValueAtRisk != "" {
 		r.Currency = "reporting_currency"
+	}
+}
+
+// urgencyOf reads when a fact counts as late and what becomes of an alert that nobody takes up.
+func (l *loader) urgencyOf(n *node, r *Rule) {
+	r.HappenedAt = l.column(r, n.get("happened_at"), "happened_at")
+	r.LateAfter = l.duration(n, "late_after", 24*time.Hour)
+	if late := n.get("late_after"); shapeOf(late) != shapeNull && r.HappenedAt == "" {
+		l.fail(late, "name the column that says when the fact behind a row happened, for example happened_at: last_attempt_at", "late_after without happened_at")
+	}
+	r.EscalateAfter, r.EscalateSeverity = l.duration(n, "escalate_after", 0), "critical"
+	if s := n.get("escalate_severity"); shapeOf(s) != shapeNull {
+		if r.EscalateSeverity = l.oneOf(s, "escalate_severity", severities...); r.EscalateAfter == 0 {
+			l.fail(s, "for example escalate_after: 48h", "escalate_severity without escalate_after")
+		}
 	}
 }
 

@@ -120,6 +120,9 @@ func (r *Rule) coverage(reached map[string]bool) RuleCoverage {
 	if r.RepeatEvery > 0 {
 		possible = append(possible, ReasonRepeated)
 	}
+	if r.EscalateAfter > 0 {
+		possible = append(possible, ReasonEscalated)
+	}
 	c := RuleCoverage{Rule: r.Name, Reached: sortedKeys(reached)}
 	for _, reason := range possible {
 		if !reached[reason] {
@@ -158,14 +161,14 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 		var noData []string
 		for _, l := range ledgers {
 			now = instant.At.Add(l.group.EvalDelay)
-			if err := e.evaluate(ctx, l, now, churn.TickRun, ""); err != nil {
+			if err := e.evaluate(ctx, l, now, churn.TickRun, "", false); err != nil {
 				return nil, err
 			}
 			entries := e.Log.(*MemoryLog).Entries(l.group.Name)
 			entry := entries[len(entries)-1]
 			for _, t := range entry.Transitions {
 				reached[t.Rule][t.Reason] = true
-				if t.State == churn.Resolved {
+				if t.State == churn.Resolved && !ofRule(t) {
 					standing = append(standing, t)
 				}
 			}

@@ -41,6 +41,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	groups, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := e.listen(groups, ledgers); err != nil && groups.Err() == nil {
+			cancel(err)
+		}
+	})
 	for _, l := range ledgers {
 		wg.Go(func() {
 			if err := e.live(groups, l, started); err != nil && groups.Err() == nil {
@@ -86,11 +91,22 @@ func (e *Engine) live(ctx context.Context, l *ledger, started time.Time) error {
 func (e *Engine) account(ctx context.Context, l *ledger, tick, started, now time.Time, patient bool) error {
 	status, reason := l.plan(tick, started, now)
 	return e.retry(ctx, l.group.Name, patient, func() error {
+		if err := e.hear(ctx, []*ledger{l}, tick); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		if !l.tick.Before(tick) {
 			return nil // stored by the attempt before, whose answer was lost
 		}
-		return e.evaluate(ctx, l, tick, status, reason)
+		return e.evaluate(ctx, l, tick, status, reason, !e.TellAll && l.unattended(tick, started, now))
 	})
+}
+
+// unattended reports whether a tick came due while nobody evaluated and is not the last one that did.
+func (l *ledger) unattended(tick, started, now time.Time) bool {
+	next := l.schedule.Next(tick)
+	return tick.Before(started) && !next.IsZero() && !next.After(now)
 }
 
 // plan says how a due tick is accounted for.
@@ -222,7 +238,7 @@ func (e *Engine) retire(ctx context.Context, ledgers []*ledger, now time.Time) e
 func (e *Engine) close(ctx context.Context, gone *ledger, now time.Time) error {
 	for _, t := range gone.before {
 		if t.State.Open() || t.State == churn.Pending {
-			return e.evaluate(ctx, gone, now, churn.TickRun, "the group was removed")
+			return e.evaluate(ctx, gone, now, churn.TickRun, "the group was removed", false)
 		}
 	}
 	return nil

@@ -26,28 +26,34 @@ type Group struct {
 	Schedule  Schedule
 	EvalDelay time.Duration // the instant looked from is the tick less this
 	CatchUp   CatchUp
-	Rules     []*Rule
-	File      string
+	// OwnerWeeklyMaximum is how many alerts of the group an owner (the label) is told of in a week; 0: no maximum.
+	OwnerWeeklyMaximum int
+	Rules              []*Rule
+	File               string
 }
 
 // Rule is one query whose rows are alerts.
 type Rule struct {
-	Name          string
-	Version       string // changes when anything changes that decides what the rule says
-	Severity      string
-	Kind          string
-	Sources       []string
-	StaleAfter    time.Duration // a source silent for longer is no data; Defaults to 7 days
-	Query         string
-	Identity      []string
-	ValueAtRisk   string // column; empty: the rule puts no figure on it
-	Currency      string // column with the currency of ValueAtRisk
-	For           time.Duration
-	KeepFiringFor time.Duration
-	RepeatEvery   time.Duration // 0: no reminders
-	Topic         string        // default name, without the configured prefix
-	Labels        map[string]string
-	Annotations   map[string]string
+	Name             string
+	Version          string // changes when anything changes that decides what the rule says
+	Severity         string
+	Kind             string
+	Sources          []string
+	StaleAfter       time.Duration // a source silent for longer is no data; Defaults to 7 days
+	Query            string
+	Identity         []string
+	ValueAtRisk      string // column; empty: the rule puts no figure on it
+	Currency         string // column with the currency of ValueAtRisk
+	For              time.Duration
+	KeepFiringFor    time.Duration
+	RepeatEvery      time.Duration // 0: no reminders
+	HappenedAt       string        // column: when the fact behind the row happened; empty: not told
+	LateAfter        time.Duration // a fact known so long after it happened is late. Defaults to 24 hours
+	EscalateAfter    time.Duration // unacknowledged for so long after it was told; 0: never
+	EscalateSeverity string        // what it then has. Defaults to critical
+	Topic            string        // default name, without the configured prefix
+	Labels           map[string]string
+	Annotations      map[string]string
 
 	File string
 	Line int
@@ -105,6 +111,7 @@ func (r *Rule) version() string {
 		r.Name, r.Severity, r.Kind, strings.Join(r.Sources, ","), r.StaleAfter.String(),
 		strings.Join(strings.Fields(r.Query), " "), strings.Join(r.Identity, ","), r.ValueAtRisk, r.Currency,
 		r.For.String(), r.KeepFiringFor.String(), r.RepeatEvery.String(), r.Topic,
+		r.HappenedAt, r.LateAfter.String(), r.EscalateAfter.String(), r.EscalateSeverity,
 	}
 	for _, m := range []map[string]string{r.Labels, r.Annotations} {
 		for _, k := range sortedKeys(m) {

@@ -33,7 +33,8 @@ type ledger struct {
 	n        int64
 	tick     time.Time // the last tick accounted for
 	before   prior
-	overload int // times that the warehouse answered the tick at hand with "not now"
+	mu       sync.Mutex // held while an entry is made
+	overload int        // times that the warehouse answered the tick at hand with "not now"
 }
 
 // load reads where the group stands; after it the ledger is as the log says.
@@ -68,7 +69,7 @@ func (e *Engine) begin(ctx context.Context, l *ledger, now time.Time) error {
 }
 
 // evaluate runs one tick and appends what it decides. Nothing changed where it returns an error, so it can be repeated.
-func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status churn.TickStatus, reason string) (err error) {
+func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status churn.TickStatus, reason string, unattended bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("evaluating group %s: panic: %v", l.group.Name, p)
@@ -78,7 +79,7 @@ func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status
 	at := tick.Add(-l.group.EvalDelay)
 	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: tick, At: at, Status: status, Reason: reason}
 	if status != churn.TickMissed {
-		if err := e.look(ctx, l, &entry); err != nil {
+		if err := e.look(ctx, l, &entry, unattended); err != nil {
 			return err
 		}
 	}
@@ -91,7 +92,7 @@ func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status
 }
 
 // look settles the warehouse, evaluates every rule and puts runs and transitions into the entry.
-func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error {
+func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry, unattended bool) error {
 	if e.Settle != nil {
 		status, reason, err := e.settle(ctx, entry.At)
 		if err != nil {
@@ -125,17 +126,17 @@ func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error 
 			return fmt.Errorf("evaluating rule %s: %w", runs[i].Rule, err)
 		}
 		if err != nil {
-			seen[i], runs[i].Status, runs[i].Error = observation{rule: l.group.Rules[i], failed: true}, runError, err.Error()
+			seen[i], runs[i].Status, runs[i].Error = observation{rule: l.group.Rules[i], failed: true, why: err.Error()}, runError, err.Error()
 		}
 	}
 	entry.Runs = runs
-	return e.conclude(ctx, l, entry, seen)
+	return e.conclude(ctx, l, entry, seen, unattended)
 }
 
 // conclude turns what was seen into transitions. A rule whose alerts cannot be concluded from fails, and its alerts hold:
 // neither the other rules nor the ticks after this one wait for it.
-func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, seen []observation) (err error) {
-	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
+func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, seen []observation, unattended bool) (err error) {
+	if entry.Transitions, err = e.decide(ctx, l, *entry, seen, unattended); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
 		return err
 	}
 	for i, o := range seen {
@@ -144,17 +145,17 @@ func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, se
 			alone[j] = observation{rule: other.rule, failed: true}
 		}
 		alone[i] = o
-		_, err := e.decide(ctx, l, *entry, alone)
+		_, err := e.decide(ctx, l, *entry, alone, unattended)
 		switch {
 		case err == nil:
 		case ctx.Err() != nil || e.unreachable(l, err):
 			return err
 		default:
-			seen[i] = observation{rule: o.rule, failed: true}
+			seen[i] = observation{rule: o.rule, failed: true, why: err.Error()}
 			entry.Runs[i].Status, entry.Runs[i].Error = runError, err.Error()
 		}
 	}
-	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
+	if entry.Transitions, err = e.decide(ctx, l, *entry, seen, unattended); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
 		return err
 	}
 	for i := range entry.Runs { // no rule alone is at fault
@@ -165,14 +166,23 @@ func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, se
 }
 
 // decide applies the lifecycle and fixes what is published. A panic is an error like any other.
-func (e *Engine) decide(ctx context.Context, l *ledger, entry churn.Entry, seen []observation) (transitions []churn.Transition, err error) {
+func (e *Engine) decide(ctx context.Context, l *ledger, entry churn.Entry, seen []observation, unattended bool) (transitions []churn.Transition, err error) {
 	defer recovered(&err)
-	step := lifecycle{at: entry.At, holdoutShare: e.HoldoutShare, retired: e.retired}
+	step := e.lifecycle(l, entry.At)
+	step.unattended = unattended
 	entry.Transitions = step.step(l.before, l.group.Rules, seen)
 	if err := e.dress(ctx, l, &entry); err != nil {
 		return nil, err
 	}
 	return entry.Transitions, nil
+}
+
+func (e *Engine) lifecycle(l *ledger, at time.Time) lifecycle {
+	step := lifecycle{at: at, zone: l.schedule.Zone, maximum: l.group.OwnerWeeklyMaximum, holdoutShare: e.HoldoutShare, retired: e.retired}
+	if l.n > 0 {
+		step.since = at.Sub(l.tick.Add(-l.group.EvalDelay))
+	}
+	return step
 }
 
 // recovered turns a panic into the error of the function that defers it.
@@ -206,7 +216,7 @@ func (e *Engine) rule(ctx context.Context, r *Rule, at time.Time, ages map[strin
 		return o, run, agesErr
 	}
 	if silent := r.silent(ages); silent != "" {
-		o.partial, run.Status, run.Error = true, runNoData, silent
+		o.partial, o.why, run.Status, run.Error = true, silent, runNoData, silent
 	}
 	return o, run, nil
 }

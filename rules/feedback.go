@@ -1,0 +1,143 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// apply is what a person's feedback makes of an alert; where it changes nothing, the outcome says why. It is pure.
+func (l lifecycle) apply(was churn.Transition, f churn.FeedbackEvent) (t churn.Transition, outcome string) {
+	if outcome := refusal(was, f); outcome != "" {
+		return was, outcome
+	}
+	t = next(was)
+	t.FeedbackID, t.By, t.Why = f.EventID, f.By, f.Reason
+	if f.Disposition != "" {
+		t.Disposition = f.Disposition
+	}
+	switch f.Action {
+	case churn.Acknowledge:
+		t.State, t.Reason = churn.Acknowledged, ReasonAcknowledged
+	case churn.Snooze:
+		t.State, t.Reason, t.SnoozedUntil = churn.Snoozed, ReasonSnoozed, f.Until
+	case churn.Close:
+		// The row may stay for long: until it goes, it is the same trouble, and nobody is told of it anew.
+		t.State, t.Reason, t.ResolvedAt, t.Closed, t.HeldSince = churn.Resolved, ReasonClosed, l.at, true, time.Time{}
+	case churn.Judge:
+		t.Reason = ReasonJudged
+	}
+	t = l.made(t)
+	if tellable(t) && was.Told.Episode == was.Episode {
+		l.told(&t)
+	} else if tellable(t) {
+		t.Untold = was.Untold
+	}
+	return t, churn.FeedbackApplied
+}
+
+// refusal says why feedback cannot change an alert, or "".
+func refusal(was churn.Transition, f churn.FeedbackEvent) string {
+	switch {
+	case was.StartsAt.IsZero():
+		return "the alert has not fired"
+	case f.Episode > was.Episode:
+		return fmt.Sprintf("there is no episode %d yet: the last one is %d", f.Episode, was.Episode)
+	case f.Episode != 0 && f.Episode < was.Episode:
+		return fmt.Sprintf("episode %d is over; it has fired anew since", f.Episode)
+	case f.Episode == 0 && !f.OccurredAt.IsZero() && f.OccurredAt.Before(was.StartsAt):
+		return fmt.Sprintf("it is older than episode %d", was.Episode)
+	case f.Action == churn.Judge:
+		return ""
+	case !was.State.Open():
+		return "the alert is resolved"
+	case f.Action == churn.Acknowledge && was.State == churn.Acknowledged:
+		return "it was acknowledged before, by " + was.By
+	case f.Action == churn.Snooze && !f.Until.After(f.KnownAt):
+		return "the snooze had ended when it arrived"
+	}
+	return ""
+}
+
+const hearEvery = 250 * time.Millisecond
+
+// listen applies feedback between ticks until the context ends.
+func (e *Engine) listen(ctx context.Context, ledgers []*ledger) error {
+	every := e.HearEvery
+	if every <= 0 {
+		every = hearEvery
+	}
+	for {
+		if err := wait(ctx, every); err != nil {
+			return err
+		}
+		if err := e.retry(ctx, "feedback", true, func() error { return e.hear(ctx, ledgers, time.Time{}) }); err != nil {
+			return err
+		}
+	}
+}
+
+// hear applies what people did with the alerts of these ledgers and was known by an instant; by none: by now. Feedback that was
+// known at a tick counts at that tick, so one that came after a tick that is due waits for it.
+func (e *Engine) hear(ctx context.Context, ledgers []*ledger, by time.Time) error {
+	source, ok := e.Log.(Feedback)
+	if !ok {
+		return nil
+	}
+	unapplied, err := source.Unapplied(ctx)
+	if err != nil {
+		return fmt.Errorf("reading feedback: %w", err)
+	}
+	for _, f := range unapplied {
+		if !by.IsZero() && f.KnownAt.After(by) {
+			continue
+		}
+		for i, l := range ledgers {
+			// What is about no alert at all is noted once, so that it can be asked for.
+			taken, err := e.take(ctx, l, f, by.IsZero() && i == len(ledgers)-1)
+			if err != nil {
+				return err
+			}
+			if taken {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// take appends the entry of one feedback to the ledger of its alert, and reports whether it is done with.
+func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, last bool) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was, known := l.before[f.Fingerprint]
+	if !known && !last {
+		return false, nil
+	}
+	if due := l.schedule.Next(l.tick); !due.IsZero() && due.Before(f.KnownAt) {
+		return true, nil // after that tick
+	}
+	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.tick, At: f.KnownAt, Status: churn.TickFeedback}
+	outcome := "no alert has this fingerprint"
+	if known {
+		var t churn.Transition
+		if t, outcome = e.lifecycle(l, f.KnownAt).apply(was, f); outcome == churn.FeedbackApplied {
+			entry.Transitions = []churn.Transition{t}
+		}
+	}
+	entry.Feedback = []churn.FeedbackOutcome{{EventID: f.EventID, Outcome: outcome}}
+	if err := e.dress(ctx, l, &entry); err != nil {
+		return true, err
+	}
+	if err := e.commit(ctx, l, entry); err != nil {
+		return true, err
+	}
+	if e.Observe.Transition != nil {
+		for _, t := range entry.Transitions {
+			e.Observe.Transition(t)
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,157 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// ownerLabel names the person or team that an alert is for.
+const ownerLabel = "owner"
+
+// tellable reports whether people would be told of a transition: not of an episode that never fired, nor of what happens
+// between the telling of a firing and of its end.
+func tellable(t churn.Transition) bool {
+	switch t.Reason {
+	case ReasonHolding, ReasonReturned, ReasonLeft, ReasonJudged:
+		return false
+	}
+	return t.State.Published() && !t.StartsAt.IsZero()
+}
+
+// published reports whether a transition leaves the house.
+func published(t churn.Transition) bool { return tellable(t) && t.Untold == "" }
+
+// tell decides which changes of a tick people are told of, and of what they were not told before.
+func (l lifecycle) tell(before prior, changes []churn.Transition) []churn.Transition {
+	after := make(prior, len(before)+len(changes))
+	for fingerprint, t := range before {
+		after[fingerprint] = t
+	}
+	for _, t := range changes {
+		after[t.Fingerprint] = t
+	}
+	var waiting []*churn.Transition // to be told for the first time in their episode
+	for i := range changes {
+		t := &changes[i]
+		was := before[t.Fingerprint]
+		switch {
+		case !tellable(*t):
+		case l.unattended:
+			t.Untold = churn.UntoldCatchUp
+		case t.State == churn.Resolved && t.Told.Episode != t.Episode && was.Untold == churn.UntoldMaximum:
+			t.Untold = churn.UntoldMaximum // its owner need not hear of the end alone
+		case t.State == churn.Resolved || t.Told.Episode == t.Episode:
+			l.told(t)
+		default:
+			waiting = append(waiting, t)
+		}
+	}
+	if l.unattended {
+		return changes
+	}
+	changed := make(map[string]bool, len(changes))
+	for _, t := range changes {
+		changed[t.Fingerprint] = true
+	}
+	var late []churn.Transition
+	for _, fingerprint := range sortedKeys(before) {
+		if was := before[fingerprint]; !changed[fingerprint] && owed(was) {
+			t := next(was)
+			t.Reason = ReasonToldLater
+			late = append(late, l.made(t))
+		}
+	}
+	for i := range late {
+		if late[i].State == churn.Resolved {
+			l.told(&late[i])
+		} else {
+			waiting = append(waiting, &late[i])
+		}
+	}
+	l.ration(after, waiting)
+	// Who was not told before and is not told now stays as it was: that is no change.
+	late = slices.DeleteFunc(late, func(t churn.Transition) bool { return t.Untold == churn.UntoldMaximum })
+	return append(changes, late...)
+}
+
+// owed reports whether people are to be told of an alert that did not change.
+func owed(was churn.Transition) bool {
+	if was.StartsAt.IsZero() || was.Arm == churn.Holdout || !was.HeldSince.IsZero() {
+		return false
+	}
+	switch was.State {
+	case churn.Firing, churn.Reminder:
+		return was.Told.Episode != was.Episode
+	case churn.Resolved: // in a catch-up: the end, or beginning and end at once
+		return was.Untold == churn.UntoldCatchUp && (was.Told.Episode != was.Episode || was.Told.State != churn.Resolved)
+	}
+	return false
+}
+
+// told notes that people are told of a transition. In the holdout arm they are not, and it is noted all the same: both arms
+// are to differ in nothing else.
+func (l lifecycle) told(t *churn.Transition) {
+	if t.Arm == churn.Holdout {
+		t.Untold = churn.UntoldHoldout
+	}
+	if t.Told.Episode != t.Episode {
+		if !l.week(t.Told.First).Equal(l.week(l.at)) {
+			t.Told.ThisWeek = 0
+		}
+		t.Told.Episode, t.Told.First = t.Episode, l.at
+		t.Told.ThisWeek++
+	}
+	t.Told.State, t.Told.Last = t.State, l.at
+}
+
+// ration tells each owner of the alerts with most value at risk, up to the maximum of the week.
+func (l lifecycle) ration(after prior, waiting []*churn.Transition) {
+	room := map[string]int{}
+	if l.maximum > 0 {
+		for _, t := range after {
+			if t.Arm != churn.Holdout && t.Told.ThisWeek > 0 && l.week(t.Told.First).Equal(l.week(l.at)) {
+				room[t.Labels[ownerLabel]] -= t.Told.ThisWeek
+			}
+		}
+	}
+	slices.SortStableFunc(waiting, func(a, b *churn.Transition) int {
+		return cmp.Or(-compareValue(a, b), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	for _, t := range waiting {
+		owner := t.Labels[ownerLabel]
+		if l.maximum > 0 && t.Arm != churn.Holdout {
+			if room[owner]+l.maximum <= 0 {
+				t.Untold = churn.UntoldMaximum
+				continue
+			}
+			room[owner]--
+		}
+		l.told(t)
+	}
+}
+
+// compareValue orders by value at risk; an unknown value comes below every known one.
+func compareValue(a, b *churn.Transition) int {
+	switch {
+	case a.ValueAtRisk.Known && b.ValueAtRisk.Known:
+		return a.ValueAtRisk.Amount.Cmp(b.ValueAtRisk.Amount)
+	case a.ValueAtRisk.Known:
+		return 1
+	case b.ValueAtRisk.Known:
+		return -1
+	}
+	return 0
+}
+
+// week is the Monday that begins the week of an instant, in the group's zone.
+func (l lifecycle) week(t time.Time) time.Time {
+	zone := l.zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	local := t.In(zone)
+	return time.Date(local.Year(), local.Month(), local.Day()-(int(local.Weekday())+6)%7, 0, 0, 0, 0, zone)
+}
