@@ -48,7 +48,7 @@ func (t Topics) Access(group, controlGroup string) []Access {
 	return []Access{
 		{Topic: t.Deals, Operations: []Operation{Read, DescribeConfigs}, Why: "deals are consumed from it"},
 		{Topic: t.Tickets, Operations: []Operation{Read, DescribeConfigs}, Why: "tickets are consumed from it"},
-		{Topic: t.Feedback, Operations: []Operation{Describe, DescribeConfigs}, Why: "its settings are checked"},
+		{Topic: t.Feedback, Operations: []Operation{Read, DescribeConfigs}, Why: "what people did with alerts is consumed"},
 		{Topic: t.Alerts, Operations: []Operation{Read, Write, DescribeConfigs}, Why: "alerts are published to it and read back"},
 		{Topic: t.Handoffs, Operations: []Operation{Read, Write, DescribeConfigs}, Why: "hand-off briefs are published to it and read back"},
 		{Topic: t.DeadLetter, Operations: []Operation{Write, DescribeConfigs}, Why: "records that cannot become events go there"},

@@ -25,10 +25,12 @@ type Store interface {
 	NewTicketBlock() churn.Block[churn.TicketEvent]
 	InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error
 	InsertTickets(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.TicketEvent]) error
+	NewFeedbackBlock() churn.Block[churn.FeedbackEvent]
+	InsertFeedback(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.FeedbackEvent]) error
 	StoreRejected(ctx context.Context, token string, rejected []churn.Rejected) error
 }
 
-// Consumers carries deals and tickets from Kafka into the store. Fields may be set until Run.
+// Consumers carries deals, tickets and feedback from Kafka into the store. Fields may be set until Run.
 type Consumers struct {
 	Config     Config
 	Kafka      *broker.Connection
@@ -47,7 +49,7 @@ type Consumers struct {
 	waiting map[string]int // what for -> partitions
 }
 
-// newLanes makes the lanes of the two topics with what differs between them.
+// newLanes makes the lanes of the three topics with what differs between them.
 func (c *Consumers) newLanes() map[string]lane {
 	topics := c.Kafka.Topics()
 	return map[string]lane{
@@ -55,13 +57,22 @@ func (c *Consumers) newLanes() map[string]lane {
 			c.Store.NewDealBlock, c.Store.InsertDeals),
 		topics.Tickets: newLane(c.Enrichment.ticket, func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp },
 			c.Store.NewTicketBlock, c.Store.InsertTickets),
+		topics.Feedback: newLane(feedback, func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp },
+			c.Store.NewFeedbackBlock, c.Store.InsertFeedback),
 	}
 }
 
-// Positions tells how far the group is with deals and tickets.
+// Positions tells how far the group is with deals and tickets, which links follow from.
 func (c *Consumers) Positions() *Positions {
 	topics := c.Kafka.Topics()
 	return &Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{topics.Deals, topics.Tickets}}
+}
+
+// AllPositions tells how far the group is with everything that it consumes.
+func (c *Consumers) AllPositions() *Positions {
+	all := c.Positions()
+	all.Topics = append(all.Topics, c.Kafka.Topics().Feedback)
+	return all
 }
 
 // Ready is nil while this process is a member of the group and waits for nothing that is away.
@@ -127,7 +138,7 @@ func (c *Consumers) Run(ctx context.Context) error {
 		return nil
 	}
 	c.lanes = c.newLanes()
-	group, err := newGroup(c.Kafka, c.Config, c.Config.Group, c.Config.SessionTimeout, c.Positions().Topics)
+	group, err := newGroup(c.Kafka, c.Config, c.Config.Group, c.Config.SessionTimeout, c.AllPositions().Topics)
 	if err != nil {
 		return err
 	}
@@ -187,7 +198,7 @@ func (c *Consumers) watchPartitions(ctx context.Context, counts map[string]int) 
 			return
 		case <-ticker.C:
 		}
-		now, err := c.Kafka.Partitions(ctx, c.Positions().Topics...)
+		now, err := c.Kafka.Partitions(ctx, c.AllPositions().Topics...)
 		if err != nil {
 			continue
 		}

@@ -174,8 +174,11 @@ func Rejected(record *broker.Record, why churn.Rejection, source string, at time
 
 // source names what the topic carries, as the warehouse does.
 func (w *worker) source() string {
-	if w.topic == w.Kafka.Topics().Deals {
+	switch topics := w.Kafka.Topics(); w.topic {
+	case topics.Deals:
 		return "deals"
+	case topics.Feedback:
+		return "feedback"
 	}
 	return "tickets"
 }

@@ -67,6 +67,20 @@ func (e Enrichment) ticket(record *broker.Record, into *churn.TicketEvent) *chur
 	return nil
 }
 
+// feedback turns a record into feedback. There is nothing to enrich.
+func feedback(record *broker.Record, into *churn.FeedbackEvent) *churn.Rejection {
+	occurredAt, knownAt, rejection := readHeaders(record.Headers)
+	if rejection != nil {
+		return rejection
+	}
+	var err error
+	if into.Feedback, err = churn.DecodeFeedback(record.Value, string(record.Key), occurredAt); err != nil {
+		return asRejection(err)
+	}
+	into.Stamp = stampOf(record, knownAt)
+	return nil
+}
+
 func stampOf(record *broker.Record, knownAt time.Time) churn.Stamp {
 	return churn.Stamp{Position: record.Position, KnownAt: knownAt, Hash: sha256.Sum256(record.Value), Payload: record.Value}
 }

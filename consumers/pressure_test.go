@@ -257,6 +257,14 @@ func (d discard) InsertDeals(_ context.Context, _ string, _ time.Time, blocks []
 	return nil
 }
 
+func (d discard) NewFeedbackBlock() churn.Block[churn.FeedbackEvent] {
+	return &none[churn.FeedbackEvent]{}
+}
+
+func (d discard) InsertFeedback(context.Context, string, time.Time, []churn.Block[churn.FeedbackEvent]) error {
+	return nil
+}
+
 func (d discard) InsertTickets(_ context.Context, _ string, _ time.Time, blocks []churn.Block[churn.TicketEvent]) error {
 	for _, b := range blocks {
 		d.rows <- b.Len()

@@ -334,9 +334,13 @@ func (r *replayRun) open(ctx context.Context, d *DeadLetter, before []churn.Repl
 		var e churn.TicketEvent
 		e, why = r.Enrichment.TicketEvent(record)
 		p.key = e.Key()
+	case topics.Feedback:
+		var e churn.FeedbackEvent
+		why = feedback(record, &e)
+		p.key = e.Key()
 	default:
 		r.report.explain(d, ReplayReason{Outcome: OutcomeLeftOut,
-			Reason: fmt.Sprintf("it came from topic %s, which nothing consumes now: see kafka.topics.deals and kafka.topics.tickets", d.Topic)})
+			Reason: fmt.Sprintf("it came from topic %s, which nothing consumes now: see kafka.topics.deals, kafka.topics.tickets and kafka.topics.feedback", d.Topic)})
 		return nil, nil
 	}
 	if why != nil {

@@ -167,6 +167,19 @@ func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, bl
 	})
 }
 
+func (m *memory) NewFeedbackBlock() churn.Block[churn.FeedbackEvent] {
+	return &kept[churn.FeedbackEvent]{stamp: func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp }}
+}
+
+func (m *memory) InsertFeedback(_ context.Context, token string, at time.Time, blocks []churn.Block[churn.FeedbackEvent]) error {
+	events := known(blocks, at)
+	ids := make([]string, len(events))
+	for i := range events {
+		ids[i] = events[i].EventID
+	}
+	return m.insert(token, ids, func() {})
+}
+
 func (m *memory) StoreRejected(_ context.Context, token string, rows []churn.Rejected) error {
 	return m.insert(token, nil, func() {
 		for _, r := range rows {

@@ -79,6 +79,11 @@ func (b *block[E]) uint16(name string, of func(*E) uint16) {
 	b.column(name, c, func(e *E) { c.Append(of(e)) })
 }
 
+func (b *block[E]) uint32(name string, of func(*E) uint32) {
+	c := new(proto.ColUInt32)
+	b.column(name, c, func(e *E) { c.Append(of(e)) })
+}
+
 func (b *block[E]) int64(name string, of func(*E) int64) {
 	c := new(proto.ColInt64)
 	b.column(name, c, func(e *E) { c.Append(of(e)) })

@@ -173,12 +173,16 @@ func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.
 		var counts []uint64
 		var resolved *time.Time
 		var atRisk *decimal.Decimal
-		var value string
+		var value, disposition, toldState, untold string
+		var toldEpisode, toldThisWeek uint32
+		var feedback, outcomes []string
 		err := scan(&e.Group, &n, &i, &e.Writer, &appended, &e.Tick, &e.At, &status, &e.Reason,
 			&rules, &started, &finished, &counts, &statuses, &errors,
 			&t.ID, &t.Fingerprint, &episode, &sequence, &t.Rule, &t.RuleVersion, &state, &t.Reason, &t.Severity, &t.Kind, &arm,
 			&t.StartsAt, &resolved, &t.Late, &t.Identity, &t.AccountID, &t.ContractID, &t.Labels, &t.Annotations, &atRisk, &t.Currency,
-			&t.Topic, &t.Key, &keys, &values, &value)
+			&t.Topic, &t.Key, &keys, &values, &value,
+			&t.HappenedAt, &t.HeldSince, &t.SnoozedUntil, &t.Closed, &t.Escalated, &t.FeedbackID, &t.By, &t.Why, &disposition,
+			&toldEpisode, &toldState, &t.Told.First, &t.Told.Last, &toldThisWeek, &untold, &feedback, &outcomes)
 		if err != nil {
 			return err
 		}
@@ -200,6 +204,16 @@ func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.
 			t.Headers = append(t.Headers, churn.Header{Key: keys[j], Value: values[j]})
 		}
 		t.Value = []byte(value)
+		t.Disposition, t.Untold = churn.Disposition(disposition), churn.Untold(untold)
+		t.Told.Episode, t.Told.State, t.Told.ThisWeek = int(toldEpisode), churn.State(toldState), int(toldThisWeek)
+		for _, instant := range []*time.Time{&t.HappenedAt, &t.HeldSince, &t.SnoozedUntil, &t.Told.First, &t.Told.Last} {
+			if *instant = instant.UTC(); instant.Unix() <= 0 { // as known wrote it
+				*instant = time.Time{}
+			}
+		}
+		for j := range feedback {
+			e.Feedback = append(e.Feedback, churn.FeedbackOutcome{EventID: feedback[j], Outcome: outcomes[j]})
+		}
 		row(e, i, t)
 		return nil
 	})
@@ -215,6 +229,12 @@ func logColumns(rows []logRow, now time.Time) []any {
 		return r.entry.Runs
 	}
 	header := func(r *R) []churn.Header { return r.Headers }
+	feedback := func(r *R) []churn.FeedbackOutcome {
+		if r.i > 0 {
+			return nil
+		}
+		return r.entry.Feedback
+	}
 	return []any{
 		column(rows, func(r *R) string { return r.entry.Group }),
 		column(rows, func(r *R) uint64 { return uint64(r.entry.N) }),
@@ -262,6 +282,23 @@ func logColumns(rows []logRow, now time.Time) []any {
 		each(rows, header, func(h *churn.Header) string { return h.Key }),
 		each(rows, header, func(h *churn.Header) string { return h.Value }),
 		column(rows, func(r *R) string { return string(r.Value) }),
+		column(rows, func(r *R) time.Time { return known(r.HappenedAt) }),
+		column(rows, func(r *R) time.Time { return known(r.HeldSince) }),
+		column(rows, func(r *R) time.Time { return known(r.SnoozedUntil) }),
+		column(rows, func(r *R) bool { return r.Closed }),
+		column(rows, func(r *R) bool { return r.Escalated }),
+		column(rows, func(r *R) string { return r.FeedbackID }),
+		column(rows, func(r *R) string { return r.By }),
+		column(rows, func(r *R) string { return r.Why }),
+		column(rows, func(r *R) string { return string(r.Disposition) }),
+		column(rows, func(r *R) uint32 { return uint32(r.Told.Episode) }),
+		column(rows, func(r *R) string { return string(r.Told.State) }),
+		column(rows, func(r *R) time.Time { return known(r.Told.First) }),
+		column(rows, func(r *R) time.Time { return known(r.Told.Last) }),
+		column(rows, func(r *R) uint32 { return uint32(r.Told.ThisWeek) }),
+		column(rows, func(r *R) string { return string(r.Untold) }),
+		each(rows, feedback, func(f *churn.FeedbackOutcome) string { return f.EventID }),
+		each(rows, feedback, func(f *churn.FeedbackOutcome) string { return f.Outcome }),
 	}
 }
 

@@ -75,6 +75,9 @@ type Warehouse struct {
 	config Config
 	clock  func() time.Time
 
+	heardLock sync.Mutex
+	heard     time.Time // all feedback stored before is answered
+
 	// keeping is held for writing while links are renewed and for reading while a rule reads: no rule sees half an upkeep.
 	keeping sync.RWMutex
 

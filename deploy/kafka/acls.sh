@@ -23,14 +23,14 @@ allow() { # PRINCIPAL, then operations and resources as kafka-acls.sh wants them
 	kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --command-config "$COMMAND_CONFIG" --add --allow-principal "$principal" "$@"
 }
 
-# The pipeline consumes deals and tickets,
-allow "$PIPELINE" --operation Read --operation DescribeConfigs --topic "$DEALS" --topic "$TICKETS"
+# The pipeline consumes deals, tickets and feedback,
+allow "$PIPELINE" --operation Read --operation DescribeConfigs --topic "$DEALS" --topic "$TICKETS" --topic "$FEEDBACK"
 # publishes alerts and reads back what stands there,
 allow "$PIPELINE" --operation Read --operation Write --operation DescribeConfigs --topic "$ALERTS" --topic "$HANDOFFS"
 # puts aside what cannot become an event,
 allow "$PIPELINE" --operation Write --operation DescribeConfigs --topic "$DEAD_LETTER"
-# looks at the settings of these, the second of which elects the holder,
-allow "$PIPELINE" --operation Describe --operation DescribeConfigs --topic "$FEEDBACK" --topic "$CONTROL"
+# looks at the settings of the topic that elects the holder,
+allow "$PIPELINE" --operation Describe --operation DescribeConfigs --topic "$CONTROL"
 # and shares its work in two groups.
 allow "$PIPELINE" --operation Read --group "$GROUP" --group "$CONTROL_GROUP"
 
@@ -40,6 +40,6 @@ allow "$SETUP" --operation Create --operation Describe --operation DescribeConfi
 
 # A person who mends reads dead letters and sends them again.
 allow "$OPERATOR" --operation Read --operation DescribeConfigs --topic "$DEAD_LETTER"
-allow "$OPERATOR" --operation Write --operation DescribeConfigs --topic "$DEALS" --topic "$TICKETS"
+allow "$OPERATOR" --operation Write --operation DescribeConfigs --topic "$DEALS" --topic "$TICKETS" --topic "$FEEDBACK"
 
-# Your own: producers Write to the topics of deals and tickets; consumers of alerts Read these topics in groups of their own.
+# Your own: producers Write to the topics of deals and tickets, and who gives feedback to its topic; consumers of alerts Read these topics in groups of their own.

@@ -1,0 +1,71 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/aftershock/aftershock/churn"
+)
+
+// NewFeedbackBlock makes an empty block of feedback.
+func (w *Warehouse) NewFeedbackBlock() churn.Block[churn.FeedbackEvent] { return newFeedbackBlock() }
+
+// InsertFeedback stores blocks of NewFeedbackBlock, as InsertDeals does.
+func (w *Warehouse) InsertFeedback(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.FeedbackEvent]) error {
+	return insertBlocks(ctx, w, "inserting %d feedback records", "insert_feedback", token, known, blocks)
+}
+
+// newFeedbackBlock has the columns of insert_feedback.sql.
+func newFeedbackBlock() *block[churn.FeedbackEvent] {
+	type F = churn.FeedbackEvent
+	b := &block[F]{}
+	b.text("event_id", func(e *F) string { return e.EventID })
+	b.text("fingerprint", func(e *F) string { return e.Fingerprint })
+	b.uint32("episode", func(e *F) uint32 { return uint32(e.Episode) })
+	b.word("action", func(e *F) string { return string(e.Action) })
+	b.text("by", func(e *F) string { return e.By })
+	b.text("reason", func(e *F) string { return e.Reason })
+	b.word("disposition", func(e *F) string { return string(e.Disposition) })
+	b.time("snoozed_until", func(e *F) time.Time { return known(e.Until) })
+	b.time("occurred_at", func(e *F) time.Time { return known(e.OccurredAt) })
+	b.stamp(func(e *F) *churn.Stamp { return &e.Stamp })
+	return b
+}
+
+// forgotten is how long after its storing feedback is looked for that was not there at the look before.
+const forgotten = time.Hour
+
+// Unapplied returns the feedback that no entry of the alert log answers, in the order of knowing.
+func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEvent, err error) {
+	w.heardLock.Lock()
+	since := w.heard
+	w.heardLock.Unlock()
+	asked := w.clock()
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{"since": timeParameter(known(since))})
+	err = w.each(ctx, "feedback_unapplied", parameters, func(scan func(...any) error) error {
+		var f churn.FeedbackEvent
+		var action, disposition string
+		var episode uint32
+		err := scan(&f.EventID, &f.Fingerprint, &episode, &action, &f.By, &f.Reason, &disposition, &f.Until, &f.OccurredAt, &f.KnownAt)
+		f.Episode, f.Action, f.Disposition = int(episode), churn.Action(action), churn.Disposition(disposition)
+		for _, instant := range []*time.Time{&f.Until, &f.OccurredAt, &f.KnownAt} {
+			if *instant = instant.UTC(); instant.Unix() <= 0 {
+				*instant = time.Time{}
+			}
+		}
+		unapplied = append(unapplied, f)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what feedback is to be applied: %w", err)
+	}
+	if len(unapplied) == 0 { // all before is done with: what comes later is stored later
+		w.heardLock.Lock()
+		w.heard = asked.Add(-forgotten)
+		w.heardLock.Unlock()
+	}
+	return unapplied, nil
+}
