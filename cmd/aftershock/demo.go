@@ -207,6 +207,7 @@ func (d *demo) run(ctx context.Context, progress io.Writer) (err error) {
 		return err
 	}
 	defer d.pipeline.close()
+	d.pipeline.tellAll = true
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}

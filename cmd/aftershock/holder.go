@@ -142,12 +142,13 @@ func (h *holder) settle(ctx context.Context, at time.Time) (churn.TickStatus, st
 }
 
 func (h *holder) await(ctx context.Context) (churn.TickStatus, string, error) {
-	ends, err := h.positions.Ends(ctx)
+	all := h.consumers.AllPositions() // what people did by then counts, too
+	ends, err := all.Ends(ctx)
 	if err != nil {
 		return "", "", err
 	}
 	if most := h.config.Evaluate.MaxLag; most > 0 {
-		lag, err := h.positions.Lag(ctx)
+		lag, err := all.Lag(ctx)
 		if err != nil {
 			return "", "", err
 		}
@@ -159,7 +160,7 @@ func (h *holder) await(ctx context.Context) (churn.TickStatus, string, error) {
 			return churn.TickIncomplete, fmt.Sprintf("consumers were %d records behind, more than evaluate.max_lag %d", behind, most), nil
 		}
 	}
-	err = h.positions.Settled(ctx, ends, h.config.Evaluate.MaxWait)
+	err = all.Settled(ctx, ends, h.config.Evaluate.MaxWait)
 	if errors.Is(err, consumers.ErrBehind) {
 		return churn.TickIncomplete, err.Error(), nil
 	}
@@ -172,7 +173,7 @@ func (h *holder) engine() *rules.Engine {
 	from, _ := h.config.Evaluate.from() // Validate has read it
 	return &rules.Engine{
 		Set: h.rules, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, Clock: h.clock, From: from,
-		Schedule: h.config.Evaluate.Schedule, HoldoutShare: h.config.Evaluate.HoldoutShare, Topics: defaults,
+		Schedule: h.config.Evaluate.Schedule, HoldoutShare: h.config.Evaluate.HoldoutShare, TellAll: h.tellAll, Topics: defaults,
 		Source: "aftershock", Writer: h.writer, Outage: warehouse.Overloaded, Observe: h.watch.observe(h.relay.Wake),
 	}
 }

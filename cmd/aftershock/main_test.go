@@ -208,6 +208,7 @@ func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (
 		t.Fatal(err)
 	}
 	defer p.close()
+	p.tellAll = true
 	if err := p.check(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,7 @@ type pipeline struct {
 	rules     *rules.Set
 	relay     *publish.Relay
 	watch     *watch
+	tellAll   bool // time is simulated: what happened in it is told as it would have been
 }
 
 // assemble joins the parts; nothing runs yet. The caller closes the pipeline.
@@ -65,7 +66,7 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 		writer: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
 		consumers: &consumers.Consumers{
 			Config: config.Consumers, Kafka: kafka, Store: store, Enrichment: enrichment, Clock: clock,
-			Metrics: consumers.NewMetrics(registry, topics.Deals, topics.Tickets),
+			Metrics: consumers.NewMetrics(registry, topics.Deals, topics.Tickets, topics.Feedback),
 		},
 		control: &consumers.Control{Config: config.Consumers, Kafka: kafka},
 		relay: &publish.Relay{

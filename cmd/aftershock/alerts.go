@@ -1,0 +1,449 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/warehouse"
+)
+
+func alertsCommand() *cobra.Command {
+	return group("alerts", "Look at alerts, and say what was done with them", alertsList(), alertsShow(),
+		feedbackCommand(churn.Acknowledge, "ack", "Say that somebody looks after an alert: no reminders, no escalation"),
+		feedbackCommand(churn.Snooze, "snooze", "Be quiet about an alert for a while"),
+		feedbackCommand(churn.Close, "close", "End an alert: it does not come back while its rule still sees the same"),
+		feedbackCommand(churn.Judge, "judge", "Say what an alert turned out to be"))
+}
+
+// openStates are those of an episode that has not ended.
+var openStates = []churn.State{churn.Firing, churn.Reminder, churn.Acknowledged, churn.Snoozed}
+
+func alertsList() *cobra.Command {
+	var filter warehouse.AlertFilter
+	var states []string
+	var all, asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "List where alerts stand, those with most value at risk first", Args: cobra.NoArgs,
+		Long: "List shows alerts that are open. What stands there and was not published says why in the last column.",
+	}
+	c.Flags().StringVar(&filter.Rule, "rule", "", "only alerts of this rule")
+	c.Flags().StringVar(&filter.Owner, "owner", "", "only alerts with this owner")
+	c.Flags().StringVar(&filter.AccountID, "account", "", "only alerts about this account_id")
+	c.Flags().StringSliceVar(&states, "state", nil, "only alerts in these states: firing, reminder, acknowledged, snoozed, pending, resolved")
+	c.Flags().BoolVar(&all, "all", false, "alerts in every state")
+	c.Flags().IntVar(&filter.Limit, "limit", 0, "at most so many; 0: all")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if filter.Limit < 0 {
+			return usageError{errors.New("--limit must not be below zero")}
+		}
+		filter.States = openStates
+		if all {
+			filter.States = nil
+		} else if len(states) > 0 {
+			filter.States = nil
+			for _, s := range states {
+				if s := churn.State(s); !s.Published() && s != churn.Pending {
+					return usageError{fmt.Errorf("--state %q: states are firing, reminder, acknowledged, snoozed, pending and resolved", s)}
+				}
+				filter.States = append(filter.States, churn.State(s))
+			}
+		}
+		var alerts []churn.Transition
+		err := withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
+			if err := w.CheckSchema(c.Context()); err != nil {
+				return err
+			}
+			alerts, err = w.Alerts(c.Context(), filter)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			listed := []alertLine{}
+			for _, t := range alerts {
+				listed = append(listed, lineOf(t))
+			}
+			return writeJSON(c.OutOrStdout(), listed)
+		}
+		fmt.Fprintln(c.OutOrStdout(), alertTable(alerts))
+		return nil
+	}
+	return c
+}
+
+// alertLine is one alert as `alerts list --json` prints it.
+type alertLine struct {
+	Fingerprint string            `json:"fingerprint"`
+	Episode     int               `json:"episode"`
+	State       churn.State       `json:"state"`
+	Reason      string            `json:"reason"`
+	Rule        string            `json:"rule"`
+	Severity    string            `json:"severity"`
+	AccountID   string            `json:"account_id"`
+	ContractID  string            `json:"contract_id,omitempty"`
+	Owner       string            `json:"owner,omitempty"`
+	ValueAtRisk string            `json:"value_at_risk,omitempty"`
+	Currency    string            `json:"currency,omitempty"`
+	StartsAt    *time.Time        `json:"starts_at"`
+	By          string            `json:"by,omitempty"`
+	Disposition churn.Disposition `json:"disposition,omitempty"`
+	Untold      churn.Untold      `json:"untold,omitempty"`
+	Summary     string            `json:"summary"`
+}
+
+func lineOf(t churn.Transition) alertLine {
+	l := alertLine{
+		Fingerprint: t.Fingerprint, Episode: t.Episode, State: t.State, Reason: t.Reason, Rule: t.Rule, Severity: t.Severity, AccountID: t.AccountID,
+		ContractID: t.ContractID, Owner: t.Labels["owner"], By: t.By, Disposition: t.Disposition, Untold: t.Untold, Summary: t.Annotations["summary"],
+	}
+	if t.ValueAtRisk.Known {
+		l.ValueAtRisk, l.Currency = t.ValueAtRisk.Amount.Trim(0).String(), t.Currency
+	}
+	if t.StartsAt.Unix() > 0 {
+		l.StartsAt = &t.StartsAt
+	}
+	return l
+}
+
+// shown is how much of a fingerprint a person has to type.
+const shown = 10
+
+func alertTable(alerts []churn.Transition) string {
+	if len(alerts) == 0 {
+		return "no alerts"
+	}
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"alert", "state", "severity", "at risk", "since", "owner", "summary", ""})
+	for _, a := range alerts {
+		l := lineOf(a)
+		state, since := string(l.State), ""
+		if l.By != "" && l.State != churn.Resolved {
+			state += " (" + l.By + ")"
+		}
+		if l.StartsAt != nil {
+			since = l.StartsAt.Format(time.DateOnly)
+		}
+		t.AppendRow(table.Row{l.Fingerprint[:min(shown, len(l.Fingerprint))], state, l.Severity, strings.TrimSpace(l.ValueAtRisk + " " + l.Currency), since, l.Owner, l.Summary, l.Untold})
+	}
+	t.AppendFooter(table.Row{fmt.Sprint(len(alerts), " alerts")})
+	return t.Render()
+}
+
+// theAlert finds the one alert whose fingerprint begins so.
+func theAlert(ctx context.Context, w *warehouse.Warehouse, prefix string) (churn.Transition, error) {
+	if prefix == "" {
+		return churn.Transition{}, usageError{errors.New("the alert: give its fingerprint or the beginning of it")}
+	}
+	found, err := w.Alerts(ctx, warehouse.AlertFilter{Fingerprint: prefix, Limit: 2})
+	switch {
+	case err != nil:
+		return churn.Transition{}, err
+	case len(found) == 0:
+		return churn.Transition{}, fmt.Errorf("no alert's fingerprint begins with %q: `aftershock alerts list --all` shows them", prefix)
+	case len(found) > 1:
+		return churn.Transition{}, fmt.Errorf("several alerts' fingerprints begin with %q, for example %s and %s: give more of it", prefix, found[0].Fingerprint, found[1].Fingerprint)
+	}
+	return found[0], nil
+}
+
+// explained is an alert with everything that speaks for it.
+type explained struct {
+	Alert   alertLine         `json:"alert"`
+	Why     map[string]string `json:"annotations"`
+	Subject churn.Subject     `json:"subject"` // as known when the alert last changed
+	History []historyLine     `json:"history"`
+	Others  []alertLine       `json:"other_alerts"` // of the account
+}
+
+type historyLine struct {
+	At          time.Time         `json:"at"`
+	Episode     int               `json:"episode"`
+	State       churn.State       `json:"state"`
+	Reason      string            `json:"reason"`
+	By          string            `json:"by,omitempty"`
+	Why         string            `json:"why,omitempty"`
+	Disposition churn.Disposition `json:"disposition,omitempty"`
+	Untold      churn.Untold      `json:"untold,omitempty"`
+}
+
+func alertsShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "show ALERT", Short: "Explain one alert: why it fired, on what evidence, what became of it", Args: cobra.ExactArgs(1),
+		Long: "Show takes the fingerprint of an alert, or as much of it as no other has. It explains the alert as things were known when it last changed.",
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var e explained
+		err := withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
+			if err := w.CheckSchema(c.Context()); err != nil {
+				return err
+			}
+			e, err = explain(c.Context(), w, args[0])
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return writeJSON(c.OutOrStdout(), e)
+		}
+		return e.write(c.OutOrStdout())
+	}
+	return c
+}
+
+func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e explained, err error) {
+	t, err := theAlert(ctx, w, prefix)
+	if err != nil {
+		return e, err
+	}
+	e.Alert, e.Why = lineOf(t), t.Annotations
+	if t.AccountID != "" {
+		key := churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID}
+		subjects, err := w.Subjects(ctx, t.At, []churn.ContractKey{key})
+		if err != nil {
+			return e, err
+		}
+		e.Subject = subjects[key]
+		others, err := w.Alerts(ctx, warehouse.AlertFilter{AccountID: t.AccountID})
+		if err != nil {
+			return e, err
+		}
+		for _, o := range others {
+			if o.Fingerprint != t.Fingerprint {
+				e.Others = append(e.Others, lineOf(o))
+			}
+		}
+	}
+	history, err := w.History(ctx, t.Fingerprint)
+	for _, h := range history {
+		line := historyLine{At: h.At, Episode: h.Episode, State: h.State, Reason: h.Reason, Untold: h.Untold}
+		if h.FeedbackID != "" {
+			line.By, line.Why, line.Disposition = h.By, h.Why, h.Disposition
+		}
+		e.History = append(e.History, line)
+	}
+	return e, err
+}
+
+// write prints the explanation for a person.
+func (e explained) write(w io.Writer) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("%s", e.Alert.Summary)
+	if d := e.Why["description"]; d != "" {
+		line("%s", d)
+	}
+	line("")
+	line("%s, %s, %s, episode %d; account %s%s; owner %s", e.Alert.Rule, e.Alert.Severity, e.Alert.State, e.Alert.Episode, e.Alert.AccountID,
+		prefixedUnlessEmpty(", contract ", e.Alert.ContractID), orNobody(e.Alert.Owner))
+	if e.Alert.ValueAtRisk != "" {
+		line("at risk: %s %s", e.Alert.ValueAtRisk, e.Alert.Currency)
+	}
+	if p := e.Why["playbook"]; p != "" {
+		line("what to do: %s", p)
+	}
+	if k := e.Subject.Contract; k != nil {
+		line("\nhow it was negotiated")
+		if k.Hardness != nil {
+			line("  hardness %.0f of 100 (%s), from %.0f%% of the facts that the score asks for", *k.Hardness, k.Band, 100*k.Coverage)
+		} else {
+			line("  hardness is not known: only %.0f%% of the facts that the score asks for are there", 100*k.Coverage)
+		}
+		for _, p := range k.Contributions {
+			line("  %+6.1f  %s: %s", p.Points, p.Component, p.Evidence)
+		}
+		if len(k.Missing) > 0 {
+			line("  not known: %s", strings.Join(k.Missing, ", "))
+		}
+	}
+	if len(e.Subject.Evidence) > 0 {
+		line("\nwhat the client said")
+		for _, s := range e.Subject.Evidence {
+			line("  %s, %.0f days after the close, ticket %s, %s (%s): %q", s.At.Format(time.DateOnly), s.LagDays, s.TicketID, strings.ReplaceAll(s.Class, "_", " "), s.Strength, s.Quote)
+		}
+	}
+	if e.Subject.Brief != nil && e.Subject.Brief.Text != "" {
+		line("\nbrief\n%s", e.Subject.Brief.Text)
+	}
+	line("\nwhat became of it")
+	for _, h := range e.History {
+		said := ""
+		if h.By != "" {
+			said = fmt.Sprintf(" by %s%s%s", h.By, prefixedUnlessEmpty(": ", h.Why), prefixedUnlessEmpty(", disposition ", string(h.Disposition)))
+		}
+		line("  %s  episode %d  %s (%s)%s%s", h.At.Format(time.DateTime), h.Episode, h.State, strings.ReplaceAll(h.Reason, "_", " "), said, prefixedUnlessEmpty(", not told: ", string(h.Untold)))
+	}
+	if len(e.Others) > 0 {
+		line("\nother alerts of the account")
+		for _, o := range e.Others {
+			line("  %s  %s  %s: %s", o.Fingerprint[:min(shown, len(o.Fingerprint))], o.State, o.Rule, o.Summary)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func prefixedUnlessEmpty(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+func orNobody(owner string) string {
+	if owner == "" {
+		return "nobody"
+	}
+	return owner
+}
+
+// feedbackRecord is Feedback v1 as it is sent (deploy/schemas/churn-feedback.v1.json).
+type feedbackRecord struct {
+	SchemaVersion int        `json:"schema_version"`
+	EventID       string     `json:"event_id"`
+	Fingerprint   string     `json:"fingerprint"`
+	Episode       int        `json:"episode"`
+	Who           string     `json:"who"`
+	What          string     `json:"what"`
+	Until         *time.Time `json:"until,omitempty"`
+	Why           string     `json:"why,omitempty"`
+	Disposition   string     `json:"disposition,omitempty"`
+	At            time.Time  `json:"at"`
+}
+
+func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
+	var by, why, disposition, length string
+	var wait time.Duration
+	c := &cobra.Command{
+		Use: name + " ALERT", Short: short, Args: cobra.ExactArgs(1),
+		Long: short + ".\n\nALERT is its fingerprint, or as much of it as no other has. What you say goes to the topic kafka.topics.feedback, as other systems\nmay send it too; the command waits until the holder has applied it.",
+	}
+	c.Flags().StringVar(&by, "by", "", "who you are; without it, the name of your account on this machine")
+	c.Flags().StringVar(&why, "why", "", "why, for those who look at it later")
+	c.Flags().StringVar(&disposition, "disposition", "", "what it turned out to be: "+strings.Join(churn.Dispositions, ", "))
+	c.Flags().DurationVar(&wait, "wait", 15*time.Second, "how long to wait until it is applied; 0s: not at all")
+	if action == churn.Snooze {
+		c.Flags().StringVar(&length, "for", "", "for how long, such as 2d or 1w (needed)")
+		_ = c.MarkFlagRequired("for")
+	}
+	if action == churn.Judge {
+		_ = c.MarkFlagRequired("disposition")
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		now := time.Now().UTC().Truncate(time.Millisecond)
+		f := feedbackRecord{SchemaVersion: churn.SchemaVersion, EventID: "cli-" + rand.Text(), What: string(action), Who: by, Why: why, Disposition: disposition, At: now}
+		if f.Who == "" {
+			f.Who = account()
+		}
+		if length != "" {
+			d, err := rules.ParseDuration(length)
+			if err != nil || d <= 0 {
+				return usageError{fmt.Errorf("--for: %q is not a duration such as 8h, 2d or 1w", length)}
+			}
+			until := now.Add(d)
+			f.Until = &until
+		}
+		config, err := loadConfig(c)
+		if err != nil {
+			return err
+		}
+		return withWarehouse(c, func(w *warehouse.Warehouse) error {
+			if err := w.CheckSchema(c.Context()); err != nil {
+				return err
+			}
+			t, err := theAlert(c.Context(), w, args[0])
+			if err != nil {
+				return err
+			}
+			f.Fingerprint, f.Episode = t.Fingerprint, t.Episode
+			if err := say(c.Context(), config, f); err != nil {
+				return err
+			}
+			if wait == 0 {
+				fmt.Fprintf(c.OutOrStdout(), "said; the holder will apply it\n")
+				return nil
+			}
+			outcome, err := awaitOutcome(c.Context(), w, f.EventID, wait)
+			if err != nil {
+				return err
+			}
+			if outcome != churn.FeedbackApplied {
+				return fmt.Errorf("%s %s changed nothing: %s", name, f.Fingerprint[:shown], outcome)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:shown], name, f.Who, t.Annotations["summary"])
+			return nil
+		})
+	}
+	return c
+}
+
+func account() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	if name := os.Getenv("USER"); name != "" {
+		return name
+	}
+	return "unknown"
+}
+
+// say sends feedback to its topic. What the decoder would refuse is refused here, where somebody reads it.
+func say(ctx context.Context, config Config, f feedbackRecord) error {
+	value, err := json.Marshal(f)
+	if err != nil {
+		return fmt.Errorf("writing feedback: %w", err)
+	}
+	if _, err := churn.DecodeFeedback(value, f.Fingerprint, time.Time{}); err != nil {
+		return usageError{fmt.Errorf("this feedback would be refused: %w", err)}
+	}
+	kafka, err := broker.Connect(config.Kafka)
+	if err != nil {
+		return err
+	}
+	defer kafka.Close()
+	if err := kafka.Check(ctx); err != nil {
+		return err
+	}
+	p := newProducer(kafka)
+	defer p.close()
+	if err := p.add(ctx, kafka.Topics().Feedback, f.Fingerprint, value, time.Time{}); err != nil {
+		return err
+	}
+	return p.flush(ctx)
+}
+
+const outcomePoll = 100 * time.Millisecond
+
+func awaitOutcome(ctx context.Context, w *warehouse.Warehouse, id string, patience time.Duration) (string, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		outcome, answered, err := w.Outcome(ctx, id)
+		if err != nil || answered {
+			return outcome, err
+		}
+		if time.Now().After(deadline) {
+			return "", fmt.Errorf("it was sent, and not applied within %s: is `aftershock run` up? It will be applied when it is; --wait waits longer", patience)
+		}
+		if err := pause(ctx, outcomePoll); err != nil {
+			return "", err
+		}
+	}
+}
