@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
@@ -94,30 +95,49 @@ func (e *Engine) hear(ctx context.Context, ledgers []*ledger, by time.Time) erro
 		if !by.IsZero() && f.KnownAt.After(by) {
 			continue
 		}
-		for i, l := range ledgers {
-			// What is about no alert at all is noted once, so that it can be asked for.
-			taken, err := e.take(ctx, l, f, by.IsZero() && i == len(ledgers)-1)
+		found := false
+		for _, l := range ledgers {
+			if by.IsZero() && !l.mu.TryLock() { // its tick is being evaluated, and looks itself; the others must not wait for it
+				found = true
+				continue
+			} else if !by.IsZero() {
+				l.mu.Lock()
+			}
+			taken, err := e.take(ctx, l, f, false)
+			l.mu.Unlock()
 			if err != nil {
 				return err
 			}
 			if taken {
+				found = true
 				break
+			}
+		}
+		if !found && by.IsZero() && len(ledgers) > 0 { // what is about no alert at all is answered, too, so that it can be asked for
+			l := ledgers[0]
+			l.mu.Lock()
+			_, err := e.take(ctx, l, f, true)
+			l.mu.Unlock()
+			if err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// take appends the entry of one feedback to the ledger of its alert, and reports whether it is done with.
-func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, last bool) (bool, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// take appends the entry of one feedback to the ledger of its alert, which is locked, and reports whether it is of this ledger. It
+// may have been answered since it was read: by a tick, or between ticks.
+func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, anyway bool) (bool, error) {
 	was, known := l.before[f.Fingerprint]
-	if !known && !last {
+	if !known && !anyway {
 		return false, nil
 	}
 	if due := l.schedule.Next(l.tick); !due.IsZero() && due.Before(f.KnownAt) {
 		return true, nil // after that tick
+	}
+	if _, answered := l.answered[f.EventID]; answered {
+		return true, nil
 	}
 	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.tick, At: f.KnownAt, Status: churn.TickFeedback}
 	outcome := "no alert has this fingerprint"
@@ -134,10 +154,22 @@ func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, las
 	if err := e.commit(ctx, l, entry); err != nil {
 		return true, err
 	}
+	l.answer(f.EventID, e.now())
 	if e.Observe.Transition != nil {
 		for _, t := range entry.Transitions {
 			e.Observe.Transition(t)
 		}
 	}
 	return true, nil
+}
+
+// answered is kept for longer than anybody can hold a reading of what is not answered.
+const answeredFor = time.Hour
+
+func (l *ledger) answer(id string, now time.Time) {
+	maps.DeleteFunc(l.answered, func(_ string, at time.Time) bool { return now.Sub(at) > answeredFor })
+	if l.answered == nil {
+		l.answered = map[string]time.Time{}
+	}
+	l.answered[id] = now
 }

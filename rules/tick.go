@@ -34,7 +34,8 @@ type ledger struct {
 	tick     time.Time // the last tick accounted for
 	before   prior
 	mu       sync.Mutex // held while an entry is made
-	overload int        // times that the warehouse answered the tick at hand with "not now"
+	answered map[string]time.Time
+	overload int // times that the warehouse answered the tick at hand with "not now"
 }
 
 // load reads where the group stands; after it the ledger is as the log says.
