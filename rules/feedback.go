@@ -129,8 +129,7 @@ func (e *Engine) hear(ctx context.Context, ledgers []*ledger, by time.Time) erro
 // take appends the entry of one feedback to the ledger of its alert, which is locked, and reports whether it is of this ledger. It
 // may have been answered since it was read: by a tick, or between ticks.
 func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, anyway bool) (bool, error) {
-	was, known := l.before[f.Fingerprint]
-	if !known && !anyway {
+	if _, known := l.before[f.Fingerprint]; !known && !anyway {
 		return false, nil
 	}
 	if due := l.schedule.Next(l.tick); !due.IsZero() && due.Before(f.KnownAt) {
@@ -139,8 +138,15 @@ func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, any
 	if _, answered := l.answered[f.EventID]; answered {
 		return true, nil
 	}
+	_, err := e.reply(ctx, l, f)
+	return true, err
+}
+
+// reply appends the entry that answers one feedback.
+func (e *Engine) reply(ctx context.Context, l *ledger, f churn.FeedbackEvent) (outcome string, err error) {
 	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.tick, At: f.KnownAt, Status: churn.TickFeedback}
-	outcome := "no alert has this fingerprint"
+	outcome = "no alert has this fingerprint"
+	was, known := l.before[f.Fingerprint]
 	if known {
 		var t churn.Transition
 		if t, outcome = e.lifecycle(l, f.KnownAt).apply(was, f); outcome == churn.FeedbackApplied {
@@ -149,10 +155,10 @@ func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, any
 	}
 	entry.Feedback = []churn.FeedbackOutcome{{EventID: f.EventID, Outcome: outcome}}
 	if err := e.dress(ctx, l, &entry); err != nil {
-		return true, err
+		return "", err
 	}
 	if err := e.commit(ctx, l, entry); err != nil {
-		return true, err
+		return "", err
 	}
 	l.answer(f.EventID, e.now())
 	if e.Observe.Transition != nil {
@@ -160,7 +166,7 @@ func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, any
 			e.Observe.Transition(t)
 		}
 	}
-	return true, nil
+	return outcome, nil
 }
 
 // answered is kept for longer than anybody can hold a reading of what is not answered.

@@ -364,7 +364,7 @@ func (l *loader) duration(n *node, key string, otherwise time.Duration) time.Dur
 	return d
 }
 
-func (l *loader) oneOf(n *node, key string, allowed ...string) string {
+func (l *reader) oneOf(n *node, key string, allowed ...string) string {
 	word := l.text(n, key)
 	if !slices.Contains(allowed, word) {
 		l.fail(n, "one of "+strings.Join(allowed, ", "), "%s: unknown value %q", key, word)

@@ -145,7 +145,7 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 		ledgers = append(ledgers, &ledger{group: g, schedule: g.Schedule, before: prior{}})
 	}
 	var failures []string
-	events := c.Events
+	events, feedback := c.Events, c.Feedback
 	for _, instant := range c.Instants {
 		known := 0
 		for known < len(events) && !events[known].KnownAt.After(instant.At) {
@@ -159,6 +159,17 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 		}
 		var standing []churn.Transition
 		var noData []string
+		for len(feedback) > 0 && !feedback[0].KnownAt.After(instant.At) {
+			f := feedback[0]
+			feedback = feedback[1:]
+			outcome, err := e.hearTest(ctx, ledgers, f)
+			if err != nil {
+				return nil, err
+			}
+			if outcome != churn.FeedbackApplied {
+				failures = append(failures, fmt.Sprintf("at %s: %s %s {%s} (line %d) changed nothing: %s", stamp(f.KnownAt), f.Action, f.Rule, describe(f.Identity), f.Line, outcome))
+			}
+		}
 		for _, l := range ledgers {
 			now = instant.At.Add(l.group.EvalDelay)
 			if err := e.evaluate(ctx, l, now, churn.TickRun, "", false); err != nil {
@@ -189,6 +200,16 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 		failures = append(failures, instant.compare(standing, noData)...)
 	}
 	return failures, nil
+}
+
+// hearTest applies feedback to the alert of its rule.
+func (e *Engine) hearTest(ctx context.Context, ledgers []*ledger, f TestFeedback) (string, error) {
+	for _, l := range ledgers {
+		if l.group.Rule(f.Rule) != nil {
+			return e.reply(ctx, l, f.FeedbackEvent)
+		}
+	}
+	return "the rule is not under test", nil
 }
 
 // compare says how what stands differs from what the test expects.

@@ -28,6 +28,7 @@ type TestCase struct {
 	Name     string
 	Line     int
 	Events   []TestEvent // in the order in which they became known
+	Feedback []TestFeedback
 	Instants []TestInstant
 }
 
@@ -37,6 +38,14 @@ type TestEvent struct {
 	Value   []byte // the record's JSON
 	KnownAt time.Time
 	Raw     bool // as a source may really send it: what the decoder refuses is a dead letter, and no fault of the test
+}
+
+// TestFeedback is what a person did with an alert.
+type TestFeedback struct {
+	Line     int
+	Rule     string
+	Identity map[string]string // whole
+	churn.FeedbackEvent
 }
 
 // TestInstant is what must be true after the evaluation that looks from At.
@@ -190,7 +199,7 @@ func (l *testLoader) only(n *node, set *Set) *Set {
 
 func (l *testLoader) testCase(n *node, set *Set) TestCase {
 	c := TestCase{Line: n.line}
-	if !l.object(n, "a test", "name", "events", "instants") {
+	if !l.object(n, "a test", "name", "events", "feedback", "instants") {
 		return c
 	}
 	if c.Name = l.text(n.get("name"), "name"); c.Name == "" {
@@ -200,6 +209,10 @@ func (l *testLoader) testCase(n *node, set *Set) TestCase {
 		c.Events = append(c.Events, l.events(item, len(c.Events))...)
 	}
 	slices.SortStableFunc(c.Events, func(a, b TestEvent) int { return a.KnownAt.Compare(b.KnownAt) })
+	for _, item := range l.list(n.get("feedback"), "feedback") {
+		c.Feedback = append(c.Feedback, l.feedback(item, set, len(c.Feedback)))
+	}
+	slices.SortStableFunc(c.Feedback, func(a, b TestFeedback) int { return a.KnownAt.Compare(b.KnownAt) })
 	for _, item := range l.list(n.get("instants"), "instants") {
 		c.Instants = append(c.Instants, l.instant(item, set))
 	}
@@ -212,6 +225,48 @@ func (l *testLoader) testCase(n *node, set *Set) TestCase {
 		}
 	}
 	return c
+}
+
+// feedback reads what a person did: the keys of a record on churn.feedback, and the alert by its rule and identity.
+func (l *testLoader) feedback(n *node, set *Set, before int) TestFeedback {
+	f := TestFeedback{Line: n.line}
+	if !l.object(n, "a feedback", "rule", "identity", "known_at", "what", "who", "why", "disposition", "until", "episode") {
+		return f
+	}
+	if f.Rule = l.text(n.get("rule"), "rule"); set.Rule(f.Rule) == nil {
+		l.fail(n, "", "no rule %q under test", f.Rule)
+	}
+	f.Identity, _ = l.pairs(n.get("identity"), "identity")
+	f.EventID, f.Fingerprint = fmt.Sprint("feedback-", before+1), churn.Fingerprint(f.Rule, f.Identity)
+	actions := []string{string(churn.Acknowledge), string(churn.Snooze), string(churn.Close), string(churn.Judge)}
+	f.Action = churn.Action(l.oneOf(n.get("what"), "what", actions...))
+	f.By, f.Reason = l.text(n.get("who"), "who"), l.text(n.get("why"), "why")
+	if f.By == "" {
+		f.By = "somebody"
+	}
+	if d := n.get("disposition"); d != nil {
+		f.Disposition = churn.Disposition(l.oneOf(d, "disposition", churn.Dispositions...))
+	}
+	if f.Action == churn.Judge && f.Disposition == "" {
+		l.fail(n, "one of "+strings.Join(churn.Dispositions, ", "), "judge without a disposition")
+	}
+	if u := n.get("until"); u != nil {
+		f.Until = l.time(u, "until")
+	} else if f.Action == churn.Snooze {
+		l.fail(n, "until: and a time", "snooze without until")
+	}
+	if e := n.get("episode"); e != nil {
+		var err error
+		if f.Episode, err = strconv.Atoi(l.text(e, "episode")); err != nil || f.Episode < 0 {
+			l.fail(e, "", "episode must be a whole number")
+		}
+	}
+	if k := n.get("known_at"); k != nil {
+		f.KnownAt = l.time(k, "known_at")
+	} else {
+		l.fail(n, "", "known_at must say when the feedback became known")
+	}
+	return f
 }
 
 // events reads one entry of events: a deal, a ticket, a file of JSON lines that hold the same, or raw records.
@@ -347,7 +402,7 @@ func (l *testLoader) alert(n *node, set *Set) TestAlert {
 	if s := n.get("status"); s != nil {
 		a.Status = churn.State(l.text(s, "status"))
 		if !a.Status.Published() && a.Status != churn.Pending {
-			l.fail(s, "one of firing, reminder, pending, resolved", "unknown status %q", a.Status)
+			l.fail(s, "one of firing, reminder, acknowledged, snoozed, pending, resolved", "unknown status %q", a.Status)
 		}
 	}
 	a.Identity, _ = l.pairs(n.get("identity"), "identity")
