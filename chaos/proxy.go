@@ -19,7 +19,8 @@ import (
 // proxy stands between one replica and one server.
 type proxy struct {
 	*toxiproxy.Proxy
-	gate *gate
+	gate    *gate
+	cutting sync.Mutex
 }
 
 var toxiServer = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -48,8 +49,10 @@ func (p *proxy) add(toxic string) error {
 
 // cut ends all connections and refuses new ones until the returned function is called.
 func (p *proxy) cut() (mend func()) {
+	p.cutting.Lock() // two at once: the first to mend would start it, and the second could never
 	p.Stop()
 	return func() {
+		defer p.cutting.Unlock()
 		for p.Start() != nil { // its port is taken for a moment, at most
 			time.Sleep(50 * time.Millisecond)
 		}
