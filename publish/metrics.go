@@ -9,6 +9,8 @@ type Metrics struct {
 	mended    *prometheus.CounterVec
 	found     *prometheus.CounterVec
 	buried    *prometheus.CounterVec
+	refused   *prometheus.CounterVec
+	flushed   *prometheus.GaugeVec
 }
 
 // NewMetrics makes the collectors and registers them; the registerer may be nil. Series of the named destinations exist from
@@ -26,6 +28,10 @@ func NewMetrics(registerer prometheus.Registerer, destinations ...string) *Metri
 			Help: "Transitions found at the destination at a start, that nobody had noted as delivered."}, label),
 		buried: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "tombstones_total",
 			Help: "Alerts that ended long ago and are off the destination."}, label),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "refused_total",
+			Help: "Transitions that the destination refused and that were given up."}, label),
+		flushed: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "aftershock", Subsystem: "relay", Name: "up_to_date_timestamp_seconds",
+			Help: "When the destination last had everything that the log holds for it."}, label),
 	}
 	for _, d := range destinations {
 		m.backlog.WithLabelValues(d)
@@ -33,9 +39,11 @@ func NewMetrics(registerer prometheus.Registerer, destinations ...string) *Metri
 		m.mended.WithLabelValues(d)
 		m.found.WithLabelValues(d)
 		m.buried.WithLabelValues(d)
+		m.refused.WithLabelValues(d)
+		m.flushed.WithLabelValues(d)
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.backlog, m.published, m.mended, m.found, m.buried)
+		registerer.MustRegister(m.backlog, m.published, m.mended, m.found, m.buried, m.refused, m.flushed)
 	}
 	return m
 }

@@ -30,8 +30,11 @@ type Log interface {
 	// Ended returns the last published transition of alerts that stand resolved since before an instant and of which no delivery
 	// to the destination is noted: at most limit, in the order of fingerprints, after the given one.
 	Ended(ctx context.Context, destination string, before time.Time, after string, limit int) ([]churn.Transition, error)
-	// Delivered notes that the destination accepted the transitions.
-	Delivered(ctx context.Context, destination string, at time.Time, transitions []churn.Transition) error
+	// Delivered notes what became of transitions at the destination.
+	Delivered(ctx context.Context, destination string, at time.Time, deliveries []churn.Delivery) error
+	// Begin returns since when the destination is delivered to. One that is new begins at the given instant: what the log took in
+	// before is noted as earlier.
+	Begin(ctx context.Context, destination string, at time.Time) (since time.Time, err error)
 }
 
 // Destination takes transitions. It is used by one goroutine at a time, and its methods return when their context ends.
@@ -42,9 +45,9 @@ type Destination interface {
 	Recover(ctx context.Context, topics []string) error
 	// Has reports whether the destination has the transition, or one after it, by what is known since Recover.
 	Has(t churn.Transition) bool
-	// Deliver brings the transitions, in their order, to where they are not yet, and returns those that it brought, also beside an
-	// error. A repeat of what is there already does no harm.
-	Deliver(ctx context.Context, transitions []churn.Transition) (delivered []churn.Transition, err error)
+	// Deliver brings the transitions, in their order, to where they are not yet, and returns what became of them, also beside an
+	// error. What is not returned is tried again. A repeat of what is there already does no harm.
+	Deliver(ctx context.Context, transitions []churn.Transition) (settled []churn.Delivery, err error)
 	// Mend looks for what reached the destination out of order and puts it right; it returns how many it mended. Where something
 	// can be mended only from the log, again is true.
 	Mend(ctx context.Context) (mended int, again bool, err error)
@@ -75,6 +78,8 @@ type Relay struct {
 	Every time.Duration
 	// BuryAfter is how long after its resolve an alert is taken off the destination. Zero: never.
 	BuryAfter time.Duration
+	// Since is where a destination begins that was never delivered to. Zero: at the beginning of the log.
+	Since time.Time
 
 	once      sync.Once
 	wake      chan struct{}
@@ -83,7 +88,7 @@ type Relay struct {
 	after     map[string]int64
 	gone      map[string]place   // what was taken off, by fingerprint: the log's transitions up to there are not published again
 	lookAgain time.Time          // when to look again for what ended
-	unnoted   []churn.Transition // delivered, but the log could not be told
+	unnoted   []churn.Delivery   // settled, but the log could not be told
 	unnotedAt time.Time
 }
 
@@ -174,7 +179,11 @@ func (r *Relay) Flush(ctx context.Context) (n int, err error) {
 			return n, fmt.Errorf("mending %s: %w", r.Destination.Name(), err)
 		}
 		if !again {
-			return n, r.bury(ctx)
+			if err := r.bury(ctx); err != nil {
+				return n, err
+			}
+			r.Metrics.flushed.WithLabelValues(r.Destination.Name()).Set(float64(r.Clock().Unix()))
+			return n, nil
 		}
 		r.recovered = false
 	}
@@ -187,6 +196,11 @@ func (r *Relay) recover(ctx context.Context) error {
 		return nil
 	}
 	name := r.Destination.Name()
+	if !r.Since.IsZero() {
+		if _, err := r.Log.Begin(ctx, name, r.Since); err != nil {
+			return fmt.Errorf("reading the alert log: %w", err)
+		}
+	}
 	topics, err := r.Log.Topics(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the alert log: %w", err)
@@ -266,7 +280,15 @@ func (r *Relay) noteFound(ctx context.Context, found []churn.Transition) error {
 		return nil
 	}
 	r.Metrics.found.WithLabelValues(r.Destination.Name()).Add(float64(len(found)))
-	return r.Log.Delivered(ctx, r.Destination.Name(), r.Clock(), found)
+	return r.Log.Delivered(ctx, r.Destination.Name(), r.Clock(), accepted(found))
+}
+
+func accepted(transitions []churn.Transition) []churn.Delivery {
+	deliveries := make([]churn.Delivery, len(transitions))
+	for i, t := range transitions {
+		deliveries[i] = churn.Delivery{Transition: t, Outcome: churn.DeliveryAccepted}
+	}
+	return deliveries
 }
 
 // bury takes off the destination what ended long ago, now and then.
@@ -292,7 +314,7 @@ func (r *Relay) bury(ctx context.Context) error {
 		}
 		r.Metrics.buried.WithLabelValues(name).Add(float64(len(buried)))
 		if len(buried) > 0 {
-			err = errors.Join(err, r.Log.Delivered(ctx, tombstones(name), now, buried))
+			err = errors.Join(err, r.Log.Delivered(ctx, tombstones(name), now, accepted(buried)))
 		}
 		if err != nil {
 			return err
@@ -326,10 +348,9 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 			}
 		}
 		r.Metrics.backlog.WithLabelValues(name).Set(float64(len(transitions)))
-		delivered, err := r.Destination.Deliver(ctx, transitions)
-		n += len(delivered)
-		r.Metrics.published.WithLabelValues(name).Add(float64(len(delivered)))
-		r.unnoted, r.unnotedAt = append(r.unnoted, delivered...), r.Clock()
+		settled, err := r.Destination.Deliver(ctx, transitions)
+		n += r.count(settled)
+		r.unnoted, r.unnotedAt = append(r.unnoted, settled...), r.Clock()
 		if err != nil {
 			return n, errors.Join(fmt.Errorf("delivering to %s: %w", name, err), r.note(ctx))
 		}
@@ -337,6 +358,23 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 			r.after[entry.Group] = max(r.after[entry.Group], entry.N)
 		}
 	}
+}
+
+// count returns how many transitions the destination accepted, and says of each that it was given up.
+func (r *Relay) count(settled []churn.Delivery) (accepted int) {
+	name := r.Destination.Name()
+	for _, d := range settled {
+		switch d.Outcome {
+		case churn.DeliveryAccepted:
+			accepted++
+		case churn.DeliveryRefused:
+			r.Metrics.refused.WithLabelValues(name).Inc()
+			r.Logger.Error("the destination refuses a transition; it is given up and noted", "destination", name, "transition", d.ID,
+				"rule", d.Rule, "answer", d.Detail)
+		}
+	}
+	r.Metrics.published.WithLabelValues(name).Add(float64(accepted))
+	return accepted
 }
 
 // note tells the log what was delivered; what it could not be told is told before anything else is delivered.

@@ -62,6 +62,7 @@ type alertLog struct {
 	mu        sync.Mutex
 	entries   []churn.Entry
 	delivered []string
+	others    []string // of them, those that were not accepted
 	fail      error // of Delivered
 	read      int   // entries, whole
 }
@@ -174,17 +175,22 @@ func (l *alertLog) Ended(_ context.Context, destination string, before time.Time
 	return ended[:min(limit, len(ended))], nil
 }
 
-func (l *alertLog) Delivered(_ context.Context, destination string, _ time.Time, transitions []churn.Transition) error {
+func (l *alertLog) Delivered(_ context.Context, destination string, _ time.Time, deliveries []churn.Delivery) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail != nil {
 		return l.fail
 	}
-	for _, t := range transitions {
-		l.delivered = append(l.delivered, fmt.Sprintf("%s %s", destination, t.ID))
+	for _, d := range deliveries {
+		l.delivered = append(l.delivered, fmt.Sprintf("%s %s", destination, d.ID))
+		if d.Outcome != churn.DeliveryAccepted {
+			l.others = append(l.others, fmt.Sprintf("%s %s %s: %s", destination, d.ID, d.Outcome, d.Detail))
+		}
 	}
 	return nil
 }
+
+func (l *alertLog) Begin(_ context.Context, _ string, at time.Time) (time.Time, error) { return at, nil }
 
 func transition(topic, fingerprint string, episode, sequence int) churn.Transition {
 	id := fmt.Sprintf("%s-%d-%d", fingerprint, episode, sequence)

@@ -53,12 +53,12 @@ func (d *Topics) Has(t churn.Transition) bool {
 }
 
 // Deliver publishes the transitions of each topic in their order, each request after the acknowledgement of the one before.
-func (d *Topics) Deliver(ctx context.Context, transitions []churn.Transition) (delivered []churn.Transition, err error) {
+func (d *Topics) Deliver(ctx context.Context, transitions []churn.Transition) (settled []churn.Delivery, err error) {
 	for len(transitions) > 0 {
 		topic := transitions[0].Topic
 		h, err := d.caughtUp(ctx, topic)
 		if err != nil {
-			return delivered, err
+			return settled, err
 		}
 		var batch []churn.Transition
 		bytes, taken := 0, 0
@@ -72,12 +72,12 @@ func (d *Topics) Deliver(ctx context.Context, transitions []churn.Transition) (d
 			}
 		}
 		if err := d.publish(ctx, topic, h, batch); err != nil {
-			return delivered, err
+			return settled, err
 		}
-		delivered = append(delivered, batch...)
+		settled = append(settled, accepted(batch)...)
 		transitions = transitions[taken:]
 	}
-	return delivered, nil
+	return settled, nil
 }
 
 func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []churn.Transition) error {

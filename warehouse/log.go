@@ -146,16 +146,18 @@ func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit
 	return entries, nil
 }
 
-// Delivered notes that a destination accepted transitions.
-func (w *Warehouse) Delivered(ctx context.Context, destination string, at time.Time, transitions []churn.Transition) error {
-	type T = churn.Transition
-	return w.insert(ctx, "noting deliveries", "insert_deliveries", "", len(transitions), []any{
-		column(transitions, func(*T) string { return destination }),
-		column(transitions, func(t *T) string { return t.ID }),
-		column(transitions, func(t *T) string { return t.Fingerprint }),
-		column(transitions, func(t *T) uint32 { return uint32(t.Episode) }),
-		column(transitions, func(t *T) uint32 { return uint32(t.Sequence) }),
-		column(transitions, func(*T) time.Time { return at }),
+// Delivered notes what became of transitions at a destination.
+func (w *Warehouse) Delivered(ctx context.Context, destination string, at time.Time, deliveries []churn.Delivery) error {
+	type D = churn.Delivery
+	return w.insert(ctx, "noting deliveries", "insert_deliveries", "", len(deliveries), []any{
+		column(deliveries, func(*D) string { return destination }),
+		column(deliveries, func(d *D) string { return d.ID }),
+		column(deliveries, func(d *D) string { return d.Fingerprint }),
+		column(deliveries, func(d *D) uint32 { return uint32(d.Episode) }),
+		column(deliveries, func(d *D) uint32 { return uint32(d.Sequence) }),
+		column(deliveries, func(*D) time.Time { return at }),
+		column(deliveries, func(d *D) string { return string(d.Outcome) }),
+		column(deliveries, func(d *D) string { return d.Detail }),
 	})
 }
 

@@ -97,7 +97,7 @@ func TestLogReturnsWhatItWasTold(t *testing.T) {
 	if entries, err = w.Published(t.Context(), map[string]int64{"g": 1}, 10); err != nil || len(entries) != 1 || entries[0].N != 3 {
 		t.Errorf("published after 1: %+v, %v", entries, err)
 	}
-	if err := w.Delivered(t.Context(), "kafka", now(), []churn.Transition{first, first}); err != nil {
+	if err := w.Delivered(t.Context(), "kafka", now(), accepted(first, first)); err != nil {
 		t.Error(err)
 	}
 	if got := lines(t, w, "SELECT toString(count()) FROM alert_deliveries FINAL", now()); got != "1\n" {

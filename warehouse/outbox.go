@@ -83,3 +83,26 @@ func (w *Warehouse) Ended(ctx context.Context, destination string, before time.T
 	}
 	return ended, nil
 }
+
+// Begin returns since when the destination is delivered to. One that is new begins at the given instant: what the log took in
+// before is noted as earlier.
+func (w *Warehouse) Begin(ctx context.Context, destination string, at time.Time) (since time.Time, err error) {
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{"destination": destination, "at": timeParameter(at)})
+	err = w.each(ctx, "destination_begun", parameters, func(scan func(...any) error) error { return scan(&since) })
+	if err != nil || !since.IsZero() {
+		return since.UTC(), err
+	}
+	if err := w.exec(ctx, "note_earlier", parameters); err != nil {
+		return since, fmt.Errorf("beginning with %s: %w", destination, err)
+	}
+	return at, w.Delivered(ctx, destination, at, []churn.Delivery{{Outcome: churn.DeliveryBegun}})
+}
+
+// Standing returns what people were told of and that is not over: of each fingerprint the latest published transition.
+func (w *Warehouse) Standing(ctx context.Context) (standing []churn.Transition, err error) {
+	err = w.eachLog(ctx, "log_standing", clickhouse.WithParameters(nil), func(_ churn.Entry, _ uint32, t churn.Transition) { standing = append(standing, t) })
+	if err != nil {
+		return nil, fmt.Errorf("reading which alerts stand open: %w", err)
+	}
+	return standing, nil
+}

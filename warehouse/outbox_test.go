@@ -56,7 +56,7 @@ func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("latest", latest, "g/1 churn.handoffs h-1-1", "g/2 churn.alerts a-1-2", "g/2 churn.alerts b-1-1", "other/1 churn.alerts c-1-1")
-	if err := w.Delivered(t.Context(), "kafka", now(), append(entries[0].Transitions[:2:2], entries[3].Transitions...)); err != nil {
+	if err := w.Delivered(t.Context(), "kafka", now(), accepted(append(entries[0].Transitions[:2:2], entries[3].Transitions...)...)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Unnoted(t.Context(), "kafka", collect(&unnoted)); err != nil {
@@ -92,7 +92,7 @@ func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
 	expect("ended: what was told last, though an episode that nobody heard of came after", ended(now().Add(time.Hour), ""), "churn.alerts a-1-2")
 	expect("ended before the last tick of it", ended(entries[2].At, ""))
 	expect("ended, after it", ended(now().Add(time.Hour), id("a")))
-	if err := w.Delivered(t.Context(), "graves", now(), entries[1].Transitions[:1]); err != nil {
+	if err := w.Delivered(t.Context(), "graves", now(), accepted(entries[1].Transitions[:1]...)); err != nil {
 		t.Fatal(err)
 	}
 	expect("ended, its tombstone noted", ended(now().Add(time.Hour), ""))
@@ -128,5 +128,77 @@ func TestAPageOfTheLogIsBounded(t *testing.T) {
 	}
 	if want := []string{"1:3 2:1 ", "3:1 4:7 ", "5:1 "}; !slices.Equal(pages, want) {
 		t.Errorf("%q, want %q", pages, want)
+	}
+}
+
+func accepted(transitions ...churn.Transition) (deliveries []churn.Delivery) {
+	for _, t := range transitions {
+		deliveries = append(deliveries, churn.Delivery{Transition: t, Outcome: churn.DeliveryAccepted})
+	}
+	return deliveries
+}
+
+// A destination that is new is not told what was published before it was there, and begins once.
+func TestADestinationBegins(t *testing.T) {
+	w := open(t)
+	if won, err := w.Append(t.Context(), entry("g", 1, "me", firing("a", 1, 1, churn.Firing))); err != nil || !won {
+		t.Fatal(won, err)
+	}
+	unnoted := func(destination string) (n int) {
+		t.Helper()
+		if err := w.Unnoted(t.Context(), destination, func(string, int64, churn.Transition) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for _, c := range []struct {
+		destination string
+		at, want    time.Time
+		unnoted     int
+	}{
+		{"born before the entry", now(), now(), 1},
+		{"born after it", now().Add(time.Millisecond), now().Add(time.Millisecond), 0},
+		{"born after it", now().Add(time.Hour), now().Add(time.Millisecond), 0},
+	} {
+		if since, err := w.Begin(t.Context(), c.destination, c.at); err != nil || !since.Equal(c.want) {
+			t.Errorf("%s: it begins at %v, %v", c.destination, since, err)
+		}
+		if n := unnoted(c.destination); n != c.unnoted {
+			t.Errorf("%s: %d transitions are to be delivered, want %d", c.destination, n, c.unnoted)
+		}
+	}
+	if err := w.Noted(t.Context(), "born before the entry", func(x churn.Transition) error {
+		t.Errorf("the marker is taken for a delivery: %+v", x)
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// What stands is what people were last told of each alert, where that is not its end.
+func TestStandingIsWhatPeopleWereTold(t *testing.T) {
+	w := open(t)
+	untold := func(x churn.Transition) churn.Transition {
+		x.Topic = ""
+		return x
+	}
+	for n, transitions := range [][]churn.Transition{
+		{firing("open", 1, 1, churn.Firing), firing("over", 1, 1, churn.Firing), untold(firing("holdout", 1, 1, churn.Firing)), firing("acked", 1, 1, churn.Firing)},
+		{firing("over", 1, 2, churn.Resolved), firing("acked", 1, 2, churn.Acknowledged), untold(firing("open", 1, 2, churn.Firing))},
+	} {
+		if won, err := w.Append(t.Context(), entry("g", int64(n+1), "me", transitions...)); err != nil || !won {
+			t.Fatal(won, err)
+		}
+	}
+	standing, err := w.Standing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range standing {
+		got = append(got, fmt.Sprintf("%s-%d-%d %s", x.Fingerprint, x.Episode, x.Sequence, x.State))
+	}
+	if want := []string{"acked-1-2 acknowledged", "open-1-1 firing"}; !slices.Equal(got, want) {
+		t.Errorf("%q stand, want %q", got, want)
 	}
 }

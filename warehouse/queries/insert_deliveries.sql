@@ -1,3 +1,3 @@
 INSERT INTO alert_deliveries (
-    destination, transition_id, fingerprint, episode, sequence, delivered_at
+    destination, transition_id, fingerprint, episode, sequence, delivered_at, outcome, detail
 )

@@ -3,6 +3,6 @@ FROM
 (
     SELECT fingerprint, max((episode, sequence)) AS latest
     FROM alert_deliveries
-    WHERE destination = {destination:String}
+    WHERE destination = {destination:String} AND transition_id != ''
     GROUP BY fingerprint
 )
