@@ -232,15 +232,16 @@ func (d *listed) Bury(_ context.Context, ended []churn.Transition) ([]churn.Tran
 	return ended, nil
 }
 
-func (d *listed) Deliver(ctx context.Context, transitions []churn.Transition) ([]churn.Transition, error) {
+func (d *listed) Deliver(ctx context.Context, transitions []churn.Transition) (settled []churn.Delivery, err error) {
 	if d.hangs {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	for _, t := range transitions {
 		d.ids = append(d.ids, t.ID)
+		settled = append(settled, churn.Delivery{Transition: t, Outcome: churn.DeliveryAccepted})
 	}
-	return transitions, nil
+	return settled, nil
 }
 
 // Each destination has a relay of its own, with a place of its own in the log: one that hangs holds up neither the other nor

@@ -86,9 +86,9 @@ type Relay struct {
 	mu        sync.Mutex // held while flushing
 	recovered bool
 	after     map[string]int64
-	gone      map[string]place   // what was taken off, by fingerprint: the log's transitions up to there are not published again
-	lookAgain time.Time          // when to look again for what ended
-	unnoted   []churn.Delivery   // settled, but the log could not be told
+	gone      map[string]place // what was taken off, by fingerprint: the log's transitions up to there are not published again
+	lookAgain time.Time        // when to look again for what ended
+	unnoted   []churn.Delivery // settled, but the log could not be told
 	unnotedAt time.Time
 }
 

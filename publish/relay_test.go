@@ -63,8 +63,8 @@ type alertLog struct {
 	entries   []churn.Entry
 	delivered []string
 	others    []string // of them, those that were not accepted
-	fail      error // of Delivered
-	read      int   // entries, whole
+	fail      error    // of Delivered
+	read      int      // entries, whole
 }
 
 func (l *alertLog) append(group string, transitions ...churn.Transition) {
@@ -190,7 +190,9 @@ func (l *alertLog) Delivered(_ context.Context, destination string, _ time.Time,
 	return nil
 }
 
-func (l *alertLog) Begin(_ context.Context, _ string, at time.Time) (time.Time, error) { return at, nil }
+func (l *alertLog) Begin(_ context.Context, _ string, at time.Time) (time.Time, error) {
+	return at, nil
+}
 
 func transition(topic, fingerprint string, episode, sequence int) churn.Transition {
 	id := fmt.Sprintf("%s-%d-%d", fingerprint, episode, sequence)
