@@ -365,6 +365,8 @@ type transition struct {
 	appended                       time.Time
 	id, fingerprint, rule          string
 	state, reason, arm, topic, key string
+	untold, toldState              string
+	toldEpisode                    int64
 	account                        string
 	episode, sequence              int64
 	started                        bool
@@ -387,16 +389,17 @@ func (h *house) alertLog(ctx context.Context) (log []transition, err error) {
 	err = h.query(ctx, logSQL, nil, func(body io.Reader) error {
 		for decoder := json.NewDecoder(bufio.NewReaderSize(body, 1<<20)); ; {
 			var t transition
-			var n, i, tick, appended, episode, sequence, starts json.RawMessage
+			var n, i, tick, appended, episode, sequence, starts, toldEpisode json.RawMessage
 			var keys, values []string
 			row := []any{&t.group, &n, &i, &t.writer, &tick, &t.status, &t.why, &appended, &t.id, &t.fingerprint, &episode, &sequence,
-				&t.rule, &t.state, &t.reason, &t.arm, &starts, &t.topic, &t.key, &t.account, &keys, &values, &t.bytes}
+				&t.rule, &t.state, &t.reason, &t.arm, &starts, &t.topic, &t.key,
+				&t.untold, &toldEpisode, &t.toldState, &t.account, &keys, &values, &t.bytes}
 			if err := decoder.Decode(&row); err == io.EOF {
 				return nil
 			} else if err != nil {
 				return err
 			}
-			t.n, t.i, t.episode, t.sequence = whole(n), whole(i), whole(episode), whole(sequence)
+			t.n, t.i, t.episode, t.sequence, t.toldEpisode = whole(n), whole(i), whole(episode), whole(sequence), whole(toldEpisode)
 			t.tick, t.appended, t.started = time.UnixMilli(whole(tick)), time.UnixMilli(whole(appended)), whole(starts) > 0
 			t.bytes = signature(keys, values, t.bytes)
 			log = append(log, t)
@@ -468,7 +471,7 @@ func (h *house) checkAlerts(ctx context.Context, v *verdict) error {
 // checkLog returns what must be on the topics, with its bytes, and the latest of each alert.
 func (v *verdict) checkLog(log []transition) (inLog map[version]string, heads map[version]version) {
 	inLog, heads = map[version]string{}, map[version]version{}
-	ids := map[string]transition{}
+	ids, standing := map[string]transition{}, map[string]transition{}
 	for _, t := range log {
 		if t.i == 0 {
 			continue
@@ -478,8 +481,9 @@ func (v *verdict) checkLog(log []transition) (inLog map[version]string, heads ma
 			v.add(countDiffering, "transition %s stands twice in the log: entry %d by %s and entry %d by %s", t.id, was.n, was.writer, t.n, t.writer)
 		}
 		ids[t.id] = t
+		standing[t.group+" "+t.fingerprint] = t
 		told := slices.Contains([]string{"firing", "reminder", "acknowledged", "snoozed", "resolved"}, t.state) && t.arm == "treatment" &&
-			t.started && t.reason != "holding" && t.reason != "condition_returned"
+			t.started && t.reason != "holding" && t.reason != "condition_returned" && t.untold != "catch_up"
 		if told != (t.topic != "") {
 			v.add(countAlertsLost, "transition %s (%s, %s) has the topic %q", t.id, t.state, t.reason, t.topic)
 		}
@@ -490,6 +494,14 @@ func (v *verdict) checkLog(log []transition) (inLog map[version]string, heads ma
 		key := version{topic: t.topic, key: t.key}
 		if head, ok := heads[key]; !ok || t.version().compare(head) > 0 {
 			heads[key] = t.version()
+		}
+	}
+	// What happened while nobody evaluated is told in the end as it then stands.
+	for _, t := range standing {
+		open := t.state == "firing" || t.state == "reminder"
+		owed := open && t.toldEpisode != t.episode || t.state == "resolved" && (t.toldEpisode != t.episode || t.toldState != "resolved")
+		if t.started && t.arm == "treatment" && t.reason != "holding" && owed {
+			v.add(countAlertsLost, "alert %s stands %s in episode %d, and people were last told %q of episode %d", t.fingerprint, t.state, t.episode, t.toldState, t.toldEpisode)
 		}
 	}
 	return inLog, heads

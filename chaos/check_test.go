@@ -48,12 +48,19 @@ func TestCheckTicks(t *testing.T) {
 
 func TestCheckLog(t *testing.T) {
 	told := transition{group: "fresh", n: 2, i: 1, id: "x", key: "f", episode: 1, sequence: 1, state: "firing", arm: "treatment", started: true,
-		topic: "churn.alerts", bytes: "b"}
+		topic: "churn.alerts", bytes: "b", toldEpisode: 1, toldState: "firing"}
 	for name, c := range map[string]struct {
 		change func(*transition)
 		want   map[string]int
 	}{
-		"as it should be":        {func(t *transition) { t.id, t.sequence, t.state = "y", 2, "resolved" }, map[string]int{}},
+		"as it should be": {func(t *transition) { t.id, t.sequence, t.state, t.toldState = "y", 2, "resolved", "resolved" }, map[string]int{}},
+		"ended in a catch-up, and told since": {func(t *transition) {
+			t.id, t.fingerprint, t.state, t.toldState, t.untold, t.topic = "y", "g", "resolved", "resolved", "catch_up", ""
+		}, map[string]int{}},
+		"ended in a catch-up, and not told since": {func(t *transition) {
+			t.id, t.fingerprint, t.state, t.untold, t.topic = "y", "g", "resolved", "catch_up", ""
+		}, map[string]int{countAlertsLost: 1}},
+		"began in a catch-up, and not told since": {func(t *transition) { t.id, t.fingerprint, t.episode, t.untold, t.topic = "y", "g", 2, "catch_up", "" }, map[string]int{countAlertsLost: 1}},
 		"an id twice":            {func(t *transition) { t.n = 3 }, map[string]int{countDiffering: 1}},
 		"not told":               {func(t *transition) { t.id, t.topic = "y", "" }, map[string]int{countAlertsLost: 1}},
 		"told to the holdout":    {func(t *transition) { t.id, t.arm = "y", "holdout" }, map[string]int{countAlertsLost: 1}},
