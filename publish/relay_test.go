@@ -404,3 +404,23 @@ func produce(t *testing.T, conn *broker.Connection, late churn.Transition) {
 		t.Fatal(err)
 	}
 }
+
+// Standing is what people were told of last and that is not over.
+func (l *alertLog) Standing(context.Context) (standing []churn.Transition, err error) {
+	latest := map[string]churn.Transition{}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.entries {
+		for _, t := range e.Transitions {
+			if t.Topic != "" {
+				latest[t.Fingerprint] = t
+			}
+		}
+	}
+	for _, t := range latest {
+		if t.State != churn.Resolved {
+			standing = append(standing, t)
+		}
+	}
+	return standing, nil
+}
