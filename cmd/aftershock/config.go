@@ -18,6 +18,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/console"
 	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -28,6 +29,7 @@ type Config struct {
 	ClickHouse warehouse.Config `yaml:"clickhouse" envPrefix:"CLICKHOUSE_" doc:"how to reach ClickHouse"`
 	Consumers  consumers.Config `yaml:"consumers" envPrefix:"CONSUMERS_" doc:"how records are gathered and stored"`
 	Evaluate   EvaluateConfig   `yaml:"evaluate" envPrefix:"EVALUATE_" doc:"rules, and when they look"`
+	Publish    publish.Config   `yaml:"publish" envPrefix:"PUBLISH_" doc:"where alerts go beside the Kafka topics"`
 	Models     ModelsConfig     `yaml:"models" envPrefix:"MODELS_" doc:"the models that score and classify"`
 	Console    console.Config   `yaml:"console" envPrefix:"CONSOLE_" doc:"metrics and health"`
 	Log        LogConfig        `yaml:"log" envPrefix:"LOG_" doc:"what is logged, and how"`
@@ -61,13 +63,13 @@ func defaultConfig() Config {
 	return Config{
 		Kafka: broker.DefaultConfig(), ClickHouse: warehouse.DefaultConfig(), Consumers: consumers.DefaultConfig(),
 		Evaluate: EvaluateConfig{MaxWait: time.Minute, UpkeepEvery: 5 * time.Second, BuryAfter: 30 * 24 * time.Hour},
-		Console:  console.DefaultConfig(), Log: LogConfig{Format: "text"},
+		Publish:  publish.DefaultConfig(), Console: console.DefaultConfig(), Log: LogConfig{Format: "text"},
 	}
 }
 
 // Validate reports everything that is wrong with the configuration.
 func (c Config) Validate() error {
-	errs := []error{prefixed("kafka.", c.Kafka.Validate()), c.ClickHouse.Validate(), c.Consumers.Validate()}
+	errs := []error{prefixed("kafka.", c.Kafka.Validate()), c.ClickHouse.Validate(), c.Consumers.Validate(), prefixed("publish.", c.Publish.Validate())}
 	if !(c.Evaluate.HoldoutShare >= 0 && c.Evaluate.HoldoutShare <= 1) { // so that NaN is refused too
 		errs = append(errs, fmt.Errorf("evaluate.holdout_share: %v is not between 0 and 1", c.Evaluate.HoldoutShare))
 	}

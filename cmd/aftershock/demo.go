@@ -25,12 +25,15 @@ import (
 
 // demo is the whole pipeline on embedded servers, over simulated history and then, in time lapse, on.
 type demo struct {
-	history  history
-	dataDir  string
-	once     bool
-	asJSON   bool
-	day      time.Duration // wall time of a simulated day, live
-	servers  string        // embedded, or those of the configuration
+	history history
+	dataDir string
+	once    bool
+	asJSON  bool
+	day     time.Duration // wall time of a simulated day, live
+	servers string        // embedded, or those of the configuration
+
+	alertmanagers []string // addresses
+
 	out      io.Writer
 	now      atomic.Int64 // the demo's own clock, Unix milliseconds
 	config   Config
@@ -83,6 +86,7 @@ are missing; those that hold anything already are refused, as the clients are ma
 	f.Uint64Var(&sim.Seed, "seed", sim.Seed, "seed of the simulation")
 	f.Float64Var(&sim.HazardRatio, "hazard-ratio", sim.HazardRatio, "hazard of churn of hard over soft; 1: hardness does not matter")
 	f.DurationVar(&d.day, "day", 4*time.Second, "how long a simulated day takes, live")
+	f.StringSliceVar(&d.alertmanagers, "alertmanager", nil, "show alerts in the Alertmanager at this address, such as http://localhost:9093")
 	f.StringVar(&logLevel, "log", "warn", "log level: debug, info, warn, error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var level slog.Level
@@ -155,6 +159,12 @@ func (d *demo) configure(c *cobra.Command) (err error) {
 		d.config, err = loadConfig(c)
 	default:
 		err = usageError{fmt.Errorf("--servers %q is neither embedded nor configured", d.servers)}
+	}
+	if err == nil && len(d.alertmanagers) > 0 {
+		d.config.Publish.Alertmanager.URLs = d.alertmanagers
+		if wrong := d.config.Publish.Validate(); wrong != nil {
+			err = usageError{fmt.Errorf("--alertmanager: %w", wrong)}
+		}
 	}
 	return err
 }

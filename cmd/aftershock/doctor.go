@@ -38,6 +38,7 @@ func doctorCommand() *cobra.Command {
 			report("models", err)
 			examineClickHouse(c.Context(), config, report)
 			examineKafka(c.Context(), config, report)
+			examineDestinations(c.Context(), config, report)
 			if failed > 0 {
 				return fmt.Errorf("%d checks failed", failed)
 			}

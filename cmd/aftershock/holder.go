@@ -42,7 +42,9 @@ func (h *holder) run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.keepLinks(ctx) })
-	g.Go(func() error { return h.relay.Run(ctx) })
+	for _, relay := range h.relays {
+		g.Go(func() error { return relay.Run(ctx) })
+	}
 	g.Go(func() error { return h.engine().Run(ctx) })
 	return g.Wait()
 }
@@ -52,7 +54,9 @@ func (h *holder) runUntil(ctx context.Context, until time.Time, progress func(do
 	if err := h.open(ctx); err != nil {
 		return 0, err
 	}
-	h.relay.Restart()
+	for _, relay := range h.relays {
+		relay.Restart()
+	}
 	return h.catchUp(ctx, until, progress)
 }
 
@@ -64,7 +68,7 @@ func (h *holder) catchUp(ctx context.Context, until time.Time, progress func(don
 	if err := h.engine().RunUntil(ctx, until, progress); err != nil {
 		return 0, err
 	}
-	return h.relay.Flush(ctx)
+	return h.flush(ctx)
 }
 
 // openPatiently waits for a warehouse that is away.
@@ -174,7 +178,7 @@ func (h *holder) engine() *rules.Engine {
 	return &rules.Engine{
 		Set: h.rules, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, Clock: h.clock, From: from,
 		Schedule: h.config.Evaluate.Schedule, HoldoutShare: h.config.Evaluate.HoldoutShare, TellAll: h.tellAll, Topics: defaults,
-		Source: "aftershock", Writer: h.writer, Outage: warehouse.Overloaded, Observe: h.watch.observe(h.relay.Wake),
+		Source: "aftershock", Writer: h.writer, Outage: warehouse.Overloaded, Observe: h.watch.observe(h.wake),
 	}
 }
 

@@ -33,7 +33,7 @@ type pipeline struct {
 	consumers *consumers.Consumers
 	control   *consumers.Control
 	rules     *rules.Set
-	relay     *publish.Relay
+	relays    []*publish.Relay // one for each destination, the Kafka topics first
 	watch     *watch
 	tellAll   bool // time is simulated: what happened in it is told as it would have been
 }
@@ -63,17 +63,14 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 	host, _ := os.Hostname()
 	return &pipeline{
 		config: config, clock: clock, registry: registry, kafka: kafka, warehouse: store, rules: set,
+		relays: destinations(config, kafka, store, clock, registry),
 		writer: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
 		consumers: &consumers.Consumers{
 			Config: config.Consumers, Kafka: kafka, Store: store, Enrichment: enrichment, Clock: clock,
 			Metrics: consumers.NewMetrics(registry, topics.Deals, topics.Tickets, topics.Feedback),
 		},
 		control: &consumers.Control{Config: config.Consumers, Kafka: kafka},
-		relay: &publish.Relay{
-			Log: store, Destination: &publish.Topics{Kafka: kafka}, Clock: clock, Metrics: publish.NewMetrics(registry, "kafka"),
-			BuryAfter: config.Evaluate.BuryAfter,
-		},
-		watch: newWatch(registry, set),
+		watch:   newWatch(registry, set),
 	}, nil
 }
 

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/publish"
+	"github.com/aftershock/aftershock/warehouse"
+)
+
+// destinations gives every destination a relay of its own, so that none holds up another: the Kafka topics first.
+func destinations(config Config, kafka *broker.Connection, store *warehouse.Warehouse, clock func() time.Time, registry prometheus.Registerer) []*publish.Relay {
+	relays := []*publish.Relay{{Log: store, Destination: &publish.Topics{Kafka: kafka}, Clock: clock, BuryAfter: config.Evaluate.BuryAfter}}
+	for _, d := range outside(config, store) {
+		// Before anything is evaluated here, so that nothing of this process is earlier than the destination.
+		relays = append(relays, &publish.Relay{Log: store, Destination: d, Clock: clock, Since: clock()})
+	}
+	var names []string
+	for _, relay := range relays {
+		names = append(names, relay.Destination.Name())
+	}
+	metrics := publish.NewMetrics(registry, names...)
+	for _, relay := range relays {
+		relay.Metrics = metrics
+	}
+	return relays
+}
+
+// checked is a destination that can be asked whether it is there.
+type checked interface {
+	publish.Destination
+	Check(ctx context.Context) error
+}
+
+// outside are the destinations beside Kafka.
+func outside(config Config, store *warehouse.Warehouse) (all []checked) {
+	c := config.Publish
+	for _, url := range c.Alertmanager.URLs {
+		all = append(all, &publish.Alertmanager{Config: c.Alertmanager, URL: url, Link: c.Link, Log: store})
+	}
+	return all
+}
+
+// wake says to every relay that the log has grown.
+func (p *pipeline) wake() {
+	for _, relay := range p.relays {
+		relay.Wake()
+	}
+}
+
+// flush brings every destination up to date, also where one fails, and returns how many transitions the Kafka topics took.
+func (p *pipeline) flush(ctx context.Context) (published int, err error) {
+	for i, relay := range p.relays {
+		n, failed := relay.Flush(ctx)
+		if i == 0 {
+			published = n
+		}
+		err = errors.Join(err, failed)
+	}
+	return published, err
+}
+
+func examineDestinations(ctx context.Context, config Config, report func(string, error) bool) {
+	for _, d := range outside(config, nil) {
+		report(d.Name()+" answers", d.Check(ctx))
+	}
+}
