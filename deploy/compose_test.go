@@ -11,6 +11,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/aftershock/aftershock/embedded/realalertmanager"
 )
 
 func project(t *testing.T) *types.Project {
@@ -59,7 +61,7 @@ func TestComposeSetsOnlyKeysThatWeRead(t *testing.T) {
 func TestComposeServices(t *testing.T) {
 	p := project(t)
 	waits := map[string]map[string]string{ // service: what it waits for
-		"kafka": {}, "clickhouse": {},
+		"kafka": {}, "clickhouse": {}, "alertmanager": {}, // nothing waits for it: a destination that is away holds nothing up
 		"migrate":    {"clickhouse": types.ServiceConditionHealthy},
 		"topics":     {"kafka": types.ServiceConditionHealthy},
 		"aftershock": {"kafka": types.ServiceConditionHealthy, "clickhouse": types.ServiceConditionHealthy, "migrate": types.ServiceConditionCompletedSuccessfully, "topics": types.ServiceConditionCompletedSuccessfully},
@@ -83,7 +85,7 @@ func TestComposeServices(t *testing.T) {
 				t.Errorf("%s opens port %s to everyone", name, port.Published)
 			}
 		}
-		lasting := name == "kafka" || name == "clickhouse" || name == "aftershock"
+		lasting := name == "kafka" || name == "clickhouse" || name == "alertmanager" || name == "aftershock"
 		if lasting != (s.HealthCheck != nil && len(s.HealthCheck.Test) > 1) {
 			t.Errorf("%s: its health check is %+v", name, s.HealthCheck)
 		}
@@ -105,7 +107,7 @@ func TestComposeKeepsData(t *testing.T) {
 	if logs == nil {
 		t.Fatal("kafka: KAFKA_LOG_DIRS is not set")
 	}
-	for service, target := range map[string]string{"kafka": *logs, "clickhouse": "/var/lib/clickhouse"} {
+	for service, target := range map[string]string{"kafka": *logs, "clickhouse": "/var/lib/clickhouse", "alertmanager": "/alertmanager"} {
 		found := false
 		for _, v := range p.Services[service].Volumes {
 			if v.Target == target && v.Type == types.VolumeTypeVolume {
@@ -165,6 +167,9 @@ func TestComposeVersions(t *testing.T) {
 	}
 	if want := "apache/kafka:" + pom.Properties.Kafka; p.Services["kafka"].Image != want {
 		t.Errorf("kafka is %s, but the tests run on %s", p.Services["kafka"].Image, want)
+	}
+	if want := "prom/alertmanager:" + realalertmanager.Version; p.Services["alertmanager"].Image != want {
+		t.Errorf("alertmanager is %s, but the tests run on %s", p.Services["alertmanager"].Image, want)
 	}
 	var engine struct{ OptionalDependencies map[string]string }
 	text, err = os.ReadFile("../embedded/engine/package.json")
