@@ -108,6 +108,7 @@ type View struct {
 	Description string // what it answers, from the comment above it
 	Example     string // a query, from the comment above it
 	create      string
+	written     string // create as its file has it, before other views are written into it
 }
 
 // Views lists the views in the order in which they build on one another.
@@ -158,6 +159,7 @@ func parseView(statement string) (View, error) {
 		}
 	}
 	v.create = strings.TrimRight(strings.Join(create, "\n"), ";\n ")
+	v.written = v.create
 	v.Example = strings.Join(example, "\n")
 	name, description, found := strings.Cut(strings.Join(comment, " "), ": ")
 	v.Name, _, _ = strings.Cut(name, "(")
@@ -172,13 +174,16 @@ func parseView(statement string) (View, error) {
 // parameterised view twice, and one inside another four times: a rule's query is planned in half the time without.
 func (v *View) inline(before []View) {
 	for _, b := range before {
-		v.create = strings.ReplaceAll(v.create, "inline("+b.Name+")", b.subquery())
+		v.create = strings.ReplaceAll(v.create, b.inlined(), b.subquery())
 	}
 }
 
 // subquery is the view's text as a query in parentheses.
-func (v *View) subquery() string {
-	return "(" + strings.TrimPrefix(v.create, "CREATE OR REPLACE VIEW "+v.Name+" AS") + "\n)"
+func (v *View) subquery() string { return "(" + v.selection(v.create) + "\n)" }
+
+// selection is what a statement that creates the view selects.
+func (v *View) selection(create string) string {
+	return strings.TrimPrefix(create, "CREATE OR REPLACE VIEW "+v.Name+" AS")
 }
 
 // flatten writes the views that a rule's query reads as of {at} into the query itself: the same SQL, planned in half the
@@ -190,10 +195,16 @@ var flatten = sync.OnceValue(func() *strings.Replacer {
 	}
 	var pairs []string
 	for _, v := range views {
-		pairs = append(pairs, v.Name+"(at = {at:DateTime64(3, 'UTC')})", v.subquery())
+		pairs = append(pairs, v.asOfAt(), v.subquery())
 	}
 	return strings.NewReplacer(pairs...)
 })
+
+// inlined is how another view's file names the view.
+func (v *View) inlined() string { return "inline(" + v.Name + ")" }
+
+// asOfAt is how a rule's query names the view as of {at}.
+func (v *View) asOfAt() string { return v.Name + "(at = {at:DateTime64(3, 'UTC')})" }
 
 func (w *Warehouse) replaceViews(ctx context.Context) error {
 	views, err := Views()

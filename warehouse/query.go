@@ -11,6 +11,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/shopspring/decimal"
 )
@@ -50,10 +51,15 @@ var (
 func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
 	w.keeping.RLock()
 	defer w.keeping.RUnlock()
+	return w.rows(ctx, w.conn, flatten().Replace(text), at)
+}
+
+// rows runs a rule's query, in which views are replaced by what they say, on a connection.
+func (w *Warehouse) rows(ctx context.Context, conn driver.Conn, text string, at time.Time) ([]churn.Row, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(ruleTimeout, w.config.QueryTimeout))
 	defer cancel()
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(ruleSettings), clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)}))
-	rows, err := w.conn.Query(ctx, flatten().Replace(text))
+	rows, err := conn.Query(ctx, text)
 	if err != nil {
 		return nil, w.explain("running the query", tooSlow(err))
 	}

@@ -1,0 +1,2 @@
+SELECT * FROM
+-- the view --
