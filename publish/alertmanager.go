@@ -85,7 +85,7 @@ func (a *Alertmanager) Name() string { return "alertmanager " + strings.TrimRigh
 
 // Recover reads the log; everything is told again with the next Mend.
 func (a *Alertmanager) Recover(ctx context.Context, _ []string) (err error) {
-	if err := a.prepare(); err != nil {
+	if err := a.Open(); err != nil {
 		return err
 	}
 	if a.notes, err = read(ctx, a.Log, a.Name()); err != nil {
@@ -103,7 +103,8 @@ func (a *Alertmanager) Recover(ctx context.Context, _ []string) (err error) {
 	return nil
 }
 
-func (a *Alertmanager) prepare() (err error) {
+// Open reads the files that the configuration names. The other methods do it where it was not done.
+func (a *Alertmanager) Open() (err error) {
 	if a.caller != nil {
 		return nil
 	}
@@ -131,7 +132,7 @@ func (a *Alertmanager) prepare() (err error) {
 
 // Check asks Alertmanager whether it is there.
 func (a *Alertmanager) Check(ctx context.Context) error {
-	if err := a.prepare(); err != nil {
+	if err := a.Open(); err != nil {
 		return err
 	}
 	_, err := a.get(ctx, "/api/v2/status", nil, nil)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,6 +17,27 @@ type Config struct {
 	Link string `yaml:"link" env:"LINK" doc:"where a person finds an alert, such as https://aftershock.example/alerts/{fingerprint}; {fingerprint} and {account} are filled in"`
 	// Alertmanager takes alerts by its API v2. Defaults to none.
 	Alertmanager AlertmanagerConfig `yaml:"alertmanager" envPrefix:"ALERTMANAGER_" doc:"Prometheus Alertmanager"`
+	// Webhooks take each transition as one request. Defaults to none.
+	Webhooks []WebhookConfig `yaml:"webhooks" env:"WEBHOOKS" doc:"places that take each change of an alert by HTTP; a list, see docs/destinations.md"`
+}
+
+// WebhookConfig says how one webhook is called. Its keys are in docs/destinations.md, which a test holds against this.
+type WebhookConfig struct {
+	Name        string            `yaml:"name" doc:"how deliveries are noted: lower-case letters, digits and dashes; a new name begins anew"`
+	URL         churn.Secret      `yaml:"url" doc:"where to; what knows the address of a chat's webhook can write there, so better a file"`
+	URLFile     string            `yaml:"url_file" doc:"file that holds the address"`
+	Template    string            `yaml:"template" doc:"file with a Go template of the body; empty: the alert as it stands on the topic"`
+	ContentType string            `yaml:"content_type" doc:"of the body; empty: application/json, and then what is no JSON is not sent"`
+	Headers     map[string]string `yaml:"headers" doc:"further headers"`
+	Secret      churn.Secret      `yaml:"secret" doc:"key of the signature; better in a file; empty: no signature"`
+	SecretFile  string            `yaml:"secret_file" doc:"file that holds the key"`
+	Timeout     time.Duration     `yaml:"timeout" doc:"bound on one request; 10s where it is 0s"`
+	Tries       int               `yaml:"tries" doc:"how often a transition is sent that is answered with 4xx (but for 408 and 429), before it is given up; 5 where it is 0"`
+	Statuses    []string          `yaml:"statuses" doc:"only these: firing, reminder, acknowledged, snoozed, resolved; empty: all"`
+	Kinds       []string          `yaml:"kinds" doc:"only these kinds; empty: all"`
+	Severities  []string          `yaml:"severities" doc:"only these severities; empty: all"`
+	Owners      []string          `yaml:"owners" doc:"only these owners; empty: all"`
+	Teams       []string          `yaml:"teams" doc:"only these teams; empty: all"`
 }
 
 // AlertmanagerConfig says how to reach Prometheus Alertmanager.
@@ -79,8 +101,58 @@ func (c Config) Validate() error {
 	if a.Username != "" && (a.Password == "") == (a.PasswordFile == "") {
 		wrong("alertmanager: a username needs either password or password_file")
 	}
+	names := map[string]bool{}
+	for i, w := range c.Webhooks {
+		at := fmt.Sprintf("webhooks[%d]", i)
+		if w.Name != "" {
+			at += " (" + w.Name + ")"
+		}
+		for _, err := range w.mistakes() {
+			wrong("%s: %w", at, err)
+		}
+		if names[w.Name] {
+			wrong("%s: the name stands there twice", at)
+		}
+		names[w.Name] = true
+	}
 	return errors.Join(errs...)
 }
+
+var webhookName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+func (w WebhookConfig) mistakes() (errs []error) {
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if !webhookName.MatchString(w.Name) {
+		wrong("name: %q is not made of lower-case letters, digits and dashes", w.Name)
+	}
+	switch {
+	case (w.URL == "") == (w.URLFile == ""):
+		wrong("it needs either url or url_file")
+	case w.URL != "":
+		if err := checkURL(string(w.URL)); err != nil {
+			wrong("url: %w", err)
+		}
+	}
+	if w.Secret != "" && w.SecretFile != "" {
+		wrong("it has both secret and secret_file: one of them is enough")
+	}
+	if w.Timeout < 0 || w.Tries < 0 {
+		wrong("timeout and tries must not be below zero")
+	}
+	for _, s := range w.Statuses {
+		if !churn.State(s).Published() {
+			wrong("statuses: %q is none of firing, reminder, acknowledged, snoozed, resolved", s)
+		}
+	}
+	for name := range w.Headers {
+		if !headerName.MatchString(name) {
+			wrong("headers: %q is no name of a header", name)
+		}
+	}
+	return errs
+}
+
+var headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 
 // checkURL does not repeat what it was given where a secret may be in it.
 func checkURL(text string) error {

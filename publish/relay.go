@@ -78,6 +78,8 @@ type Relay struct {
 	Every time.Duration
 	// BuryAfter is how long after its resolve an alert is taken off the destination. Zero: never.
 	BuryAfter time.Duration
+	// Page is how many transitions are read at once, and noted at once when they are delivered. Defaults to 1000.
+	Page int
 	// Since is where a destination begins that was never delivered to. Zero: at the beginning of the log.
 	Since time.Time
 
@@ -106,6 +108,9 @@ func (r *Relay) prepare() {
 		}
 		if r.Every <= 0 {
 			r.Every = 5 * time.Second
+		}
+		if r.Page <= 0 {
+			r.Page = pageTransitions
 		}
 	})
 }
@@ -331,7 +336,7 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 		if err := r.note(ctx); err != nil {
 			return n, err
 		}
-		entries, err := r.Log.Published(ctx, r.after, pageTransitions)
+		entries, err := r.Log.Published(ctx, r.after, r.Page)
 		if err != nil {
 			return n, fmt.Errorf("reading the alert log: %w", err)
 		}

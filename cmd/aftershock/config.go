@@ -128,7 +128,9 @@ func loadConfig(command *cobra.Command) (Config, error) {
 			return c, fmt.Errorf("reading the configuration: %w\nTry: aftershock config reference, which lists every key", placed(path, err))
 		}
 	}
-	if err := env.ParseWithOptions(&c, env.Options{Prefix: envPrefix}); err != nil {
+	if err := env.ParseWithOptions(&c, env.Options{Prefix: envPrefix, FuncMap: map[reflect.Type]env.ParserFunc{
+		reflect.TypeFor[[]publish.WebhookConfig](): readWebhooks,
+	}}); err != nil {
 		return c, fmt.Errorf("reading the configuration from the environment: %w\nTry: aftershock config reference, which lists every key", named(c, err))
 	}
 	if err := unknownVariables(os.Environ()); err != nil {
@@ -139,6 +141,17 @@ func loadConfig(command *cobra.Command) (Config, error) {
 	}
 	slog.SetDefault(slog.New(c.Log.handler(os.Stderr)))
 	return c, nil
+}
+
+// readWebhooks reads a list as it stands in a file, or as JSON.
+func readWebhooks(text string) (any, error) {
+	var list []publish.WebhookConfig
+	err := yaml.NewDecoder(strings.NewReader(text), yaml.Strict()).Decode(&list)
+	var mistake yaml.Error
+	if errors.As(err, &mistake) { // its own message shows the text, and a secret may be in it
+		err = errors.New(mistake.GetMessage())
+	}
+	return list, err
 }
 
 // placed says where in the file a mistake is. YAML's own message shows the lines around it, and a password may be on one.

@@ -13,11 +13,21 @@ import (
 )
 
 // destinations gives every destination a relay of its own, so that none holds up another: the Kafka topics first.
-func destinations(config Config, kafka *broker.Connection, store *warehouse.Warehouse, clock func() time.Time, registry prometheus.Registerer) []*publish.Relay {
+func destinations(config Config, kafka *broker.Connection, store *warehouse.Warehouse, clock func() time.Time, registry prometheus.Registerer) ([]*publish.Relay, error) {
 	relays := []*publish.Relay{{Log: store, Destination: &publish.Topics{Kafka: kafka}, Clock: clock, BuryAfter: config.Evaluate.BuryAfter}}
+	var errs []error
 	for _, d := range outside(config, store) {
-		// Before anything is evaluated here, so that nothing of this process is earlier than the destination.
-		relays = append(relays, &publish.Relay{Log: store, Destination: d, Clock: clock, Since: clock()})
+		errs = append(errs, d.Open())
+		// Since before anything is evaluated here, so that nothing of this process is earlier than the destination. A small page,
+		// so that little is sent again after a death.
+		relay := &publish.Relay{Log: store, Destination: d, Clock: clock, Since: clock()}
+		if _, one := d.(*publish.Webhook); one {
+			relay.Page = webhookPage
+		}
+		relays = append(relays, relay)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	var names []string
 	for _, relay := range relays {
@@ -27,12 +37,15 @@ func destinations(config Config, kafka *broker.Connection, store *warehouse.Ware
 	for _, relay := range relays {
 		relay.Metrics = metrics
 	}
-	return relays
+	return relays, nil
 }
+
+const webhookPage = 20
 
 // checked is a destination that can be asked whether it is there.
 type checked interface {
 	publish.Destination
+	Open() error
 	Check(ctx context.Context) error
 }
 
@@ -41,6 +54,9 @@ func outside(config Config, store *warehouse.Warehouse) (all []checked) {
 	c := config.Publish
 	for _, url := range c.Alertmanager.URLs {
 		all = append(all, &publish.Alertmanager{Config: c.Alertmanager, URL: url, Link: c.Link, Log: store})
+	}
+	for _, webhook := range c.Webhooks {
+		all = append(all, &publish.Webhook{Config: webhook, Link: c.Link, Log: store})
 	}
 	return all
 }

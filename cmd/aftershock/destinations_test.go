@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,4 +81,62 @@ func (s *server) runAsOf(t *testing.T, schedule string, from, now time.Time) (pu
 		t.Fatal(err)
 	}
 	return published
+}
+
+// TestWebhookIsToldOnceByTheRealProgram: the configuration from the environment, the whole road, a restart. What is refused is
+// found by a query.
+func TestWebhookIsToldOnceByTheRealProgram(t *testing.T) {
+	needEngine(t)
+	var mu sync.Mutex
+	told := map[string]int{}
+	refused := ""
+	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		id := r.Header.Get("Idempotency-Key")
+		if refused == "" {
+			refused = id
+		}
+		told[id]++
+		if id == refused {
+			http.Error(w, "not this one", http.StatusUnprocessableEntity)
+		}
+	}))
+	defer chat.Close()
+	s := newServer(t)
+	t.Setenv("AFTERSHOCK_PUBLISH_WEBHOOKS", fmt.Sprintf(`[{name: chat, url: %q, template: ../../deploy/webhooks/slack.tmpl, tries: 1}]`, chat.URL))
+	doctor, _, err := rootCommand().Find([]string{"doctor"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doctor.ParseFlags(nil); err != nil { // takes in those of the root
+		t.Fatal(err)
+	}
+	config, err := loadConfig(doctor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.config.Publish = config.Publish
+	simulated := simulate.DefaultConfig()
+	simulated.Accounts, simulated.From, simulated.To = 100, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC)
+	simulation, err := simulate.New(simulated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.produce(t, slices.Collect(simulation.Records()))
+	for _, now := range []time.Time{simulated.To.AddDate(0, 0, -30), simulated.To, simulated.To} {
+		s.runAsOf(t, "0 6 * * 1", simulated.To.AddDate(0, -2, 0), now)
+	}
+	s.is(t, "SELECT count() FROM alert_log WHERE topic != ''", strconv.Itoa(len(told)))
+	for id, n := range told {
+		if n != 1 {
+			t.Errorf("%s was sent %d times", id, n)
+		}
+	}
+	s.is(t, "SELECT transition_id, detail FROM alert_deliveries WHERE destination = 'webhook chat' AND outcome = 'refused'", refused+"\tit answered 422 Unprocessable Entity: not this one")
+	s.is(t, "SELECT uniqExact(transition_id) FROM alert_deliveries WHERE destination = 'webhook chat' AND outcome = 'accepted'", strconv.Itoa(len(told)-1))
+	if len(told) < 10 {
+		t.Errorf("only %d transitions were sent", len(told))
+	}
+	t.Logf("%d transitions were sent once each", len(told))
 }

@@ -59,11 +59,15 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	relays, err := destinations(config, kafka, store, clock, registry)
+	if err != nil {
+		kafka.Close()
+		return nil, errors.Join(err, store.Close())
+	}
 	topics := kafka.Topics()
 	host, _ := os.Hostname()
 	return &pipeline{
-		config: config, clock: clock, registry: registry, kafka: kafka, warehouse: store, rules: set,
-		relays: destinations(config, kafka, store, clock, registry),
+		config: config, clock: clock, registry: registry, kafka: kafka, warehouse: store, rules: set, relays: relays,
 		writer: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
 		consumers: &consumers.Consumers{
 			Config: config.Consumers, Kafka: kafka, Store: store, Enrichment: enrichment, Clock: clock,
