@@ -85,7 +85,7 @@ func reference(t *testing.T) []key {
 }
 
 // lists are the keys whose value is a list.
-var lists = map[string]bool{"kafka.brokers": true, "evaluate.rules": true, "publish.alertmanager.urls": true}
+var lists = map[string]bool{"kafka.brokers": true, "evaluate.rules": true, "publish.alertmanager.urls": true, "publish.digest.webhooks": true}
 
 // example writes every key with its default.
 func example(keys []key) string {

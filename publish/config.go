@@ -19,6 +19,20 @@ type Config struct {
 	Alertmanager AlertmanagerConfig `yaml:"alertmanager" envPrefix:"ALERTMANAGER_" doc:"Prometheus Alertmanager"`
 	// Webhooks take each transition as one request. Defaults to none.
 	Webhooks []WebhookConfig `yaml:"webhooks" env:"WEBHOOKS" doc:"places that take each change of an alert by HTTP; a list, see docs/destinations.md"`
+	// Digest is one message for each owner, now and then. Defaults to none.
+	Digest DigestConfig `yaml:"digest" envPrefix:"DIGEST_" doc:"one message for each owner, now and then"`
+}
+
+// DigestConfig says when owners are told how their alerts stand, and through what.
+type DigestConfig struct {
+	// Schedule is a cron schedule. Defaults to none.
+	Schedule string `yaml:"schedule" env:"SCHEDULE" doc:"cron schedule of the digests, such as 0 8 * * 1; empty: none"`
+	// Timezone is that of Schedule. Defaults to UTC.
+	Timezone string `yaml:"timezone" env:"TIMEZONE" doc:"time zone of the schedule"`
+	// Webhooks are names among Config.Webhooks. Their filter of owners counts.
+	Webhooks []string `yaml:"webhooks" env:"WEBHOOKS" doc:"names of the webhooks that get them, each for the owners that it is for"`
+	// Template is a file. Defaults to none: the digest as JSON.
+	Template string `yaml:"template" env:"TEMPLATE" doc:"file with a Go template of the body; empty: the digest as JSON"`
 }
 
 // WebhookConfig says how one webhook is called. Its keys are in docs/destinations.md, which a test holds against this.
@@ -36,8 +50,9 @@ type WebhookConfig struct {
 	Statuses    []string          `yaml:"statuses" doc:"only these: firing, reminder, acknowledged, snoozed, resolved; empty: all"`
 	Kinds       []string          `yaml:"kinds" doc:"only these kinds; empty: all"`
 	Severities  []string          `yaml:"severities" doc:"only these severities; empty: all"`
-	Owners      []string          `yaml:"owners" doc:"only these owners; empty: all"`
+	Owners      []string          `yaml:"owners" doc:"only these owners, in digests, too; empty: all"`
 	Teams       []string          `yaml:"teams" doc:"only these teams; empty: all"`
+	OnlyDigests bool              `yaml:"only_digests" doc:"digests, and no single changes"`
 }
 
 // AlertmanagerConfig says how to reach Prometheus Alertmanager.
@@ -64,7 +79,8 @@ type AlertmanagerConfig struct {
 
 // DefaultConfig publishes to the Kafka topics alone.
 func DefaultConfig() Config {
-	return Config{Alertmanager: AlertmanagerConfig{Source: "aftershock", RefreshEvery: time.Minute, HoldFor: 4 * time.Hour, Timeout: 10 * time.Second}}
+	return Config{Alertmanager: AlertmanagerConfig{Source: "aftershock", RefreshEvery: time.Minute, HoldFor: 4 * time.Hour, Timeout: 10 * time.Second},
+		Digest: DigestConfig{Timezone: "UTC"}}
 }
 
 // Validate reports everything that is wrong, at once.
@@ -114,6 +130,14 @@ func (c Config) Validate() error {
 			wrong("%s: the name stands there twice", at)
 		}
 		names[w.Name] = true
+	}
+	if c.Digest.Schedule != "" && len(c.Digest.Webhooks) == 0 {
+		wrong("digest.webhooks: a digest needs a webhook that gets it")
+	}
+	for _, name := range c.Digest.Webhooks {
+		if !names[name] {
+			wrong("digest.webhooks: there is no webhook %q", name)
+		}
 	}
 	return errors.Join(errs...)
 }

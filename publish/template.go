@@ -33,7 +33,14 @@ func loadTemplate(path string) (*template.Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the template: %w", err)
 	}
-	t, err := template.New(filepath.Base(path)).Funcs(templateFuncs).Parse(string(text))
+	t := template.New(filepath.Base(path)).Funcs(templateFuncs)
+	// What {{ template }} writes cannot be quoted; what include returns can.
+	t.Funcs(template.FuncMap{"include": func(name string, data any) (string, error) {
+		var b strings.Builder
+		err := t.ExecuteTemplate(&b, name, data)
+		return b.String(), err
+	}})
+	_, err = t.Parse(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("reading the template: %s", strings.TrimPrefix(err.Error(), "template: "))
 	}

@@ -169,7 +169,11 @@ func (w *Webhook) write(t churn.Transition) ([]byte, error) {
 	if w.Link != "" {
 		link = linkTo(w.Link, t)
 	}
-	body, err := fill(w.body, t.Value, link)
+	return w.fill(w.body, t.Value, link)
+}
+
+func (w *Webhook) fill(t *template.Template, value []byte, link string) ([]byte, error) {
+	body, err := fill(t, value, link)
 	if err != nil {
 		return nil, err
 	}

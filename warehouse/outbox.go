@@ -106,3 +106,14 @@ func (w *Warehouse) Standing(ctx context.Context) (standing []churn.Transition, 
 	}
 	return standing, nil
 }
+
+// Week returns what a digest is made of: where alerts stood at `to` that were open then or ended since `from`, those with most
+// value at risk first.
+func (w *Warehouse) Week(ctx context.Context, from, to time.Time) (alerts []churn.Transition, err error) {
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)})
+	err = w.eachLog(ctx, "alerts_of_week", parameters, func(_ churn.Entry, _ uint32, t churn.Transition) { alerts = append(alerts, t) })
+	if err != nil {
+		return nil, fmt.Errorf("reading the alerts of a week: %w", err)
+	}
+	return alerts, nil
+}

@@ -202,3 +202,49 @@ func TestStandingIsWhatPeopleWereTold(t *testing.T) {
 		t.Errorf("%q stand, want %q", got, want)
 	}
 }
+
+// A week's digest is made of what stood open at its end or ended within it, without the holdout and without what came later.
+func TestAWeekIsWhatStoodOrEnded(t *testing.T) {
+	w := open(t)
+	about := func(x churn.Transition) churn.Transition {
+		x.Identity = map[string]string{"account_id": "A"}
+		if x.State == churn.Resolved {
+			x.ResolvedAt = now()
+		}
+		return x
+	}
+	held := about(firing("holdout", 1, 1, churn.Firing))
+	held.Arm = churn.Holdout
+	ofRule := firing("rule", 1, 1, churn.NoData)
+	ofRule.Identity = nil
+	first := entry("g", 1, "me", about(firing("open", 1, 1, churn.Firing)), about(firing("over", 1, 1, churn.Resolved)), about(firing("waits", 1, 1, churn.Pending)), held, ofRule)
+	second := entry("g", 2, "me", about(firing("open", 1, 2, churn.Resolved)), about(firing("later", 1, 1, churn.Firing)))
+	first.At, second.At = now(), now().Add(48*time.Hour)
+	for _, e := range []churn.Entry{first, second} {
+		if won, err := w.Append(t.Context(), e); err != nil || !won {
+			t.Fatal(won, err)
+		}
+	}
+	for _, c := range []struct {
+		from, to time.Time
+		want     []string
+	}{
+		{now().Add(-time.Hour), now().Add(time.Hour), []string{"open-1 firing", "over-1 resolved"}},
+		{now().Add(time.Hour), now().Add(2 * time.Hour), []string{"open-1 firing"}},
+		{now().Add(-time.Hour), now(), nil},
+		{now().Add(-time.Hour), now().Add(72 * time.Hour), []string{"later-1 firing", "open-2 resolved", "over-1 resolved"}},
+	} {
+		week, err := w.Week(t.Context(), c.from, c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, x := range week {
+			got = append(got, fmt.Sprintf("%s-%d %s", x.Fingerprint, x.Sequence, x.State))
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("from %v to %v: %q, want %q", c.from, c.to, got, c.want)
+		}
+	}
+}

@@ -22,7 +22,7 @@ import (
 )
 
 func alertsCommand() *cobra.Command {
-	return group("alerts", "Look at alerts, and say what was done with them", alertsList(), alertsShow(),
+	return group("alerts", "Look at alerts, and say what was done with them", alertsList(), alertsShow(), digestCommand(),
 		feedbackCommand(churn.Acknowledge, "ack", "Say that somebody looks after an alert: no reminders, no escalation"),
 		feedbackCommand(churn.Snooze, "snooze", "Be quiet about an alert for a while"),
 		feedbackCommand(churn.Close, "close", "End an alert: it does not come back while its rule still sees the same"),

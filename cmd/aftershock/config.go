@@ -87,6 +87,11 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("evaluate.schedule: %w", err))
 		}
 	}
+	if c.Publish.Digest.Schedule != "" {
+		if _, err := digestSchedule(c.Publish.Digest); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		errs = append(errs, fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format))
 	}

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/publish"
+	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -56,9 +59,44 @@ func outside(config Config, store *warehouse.Warehouse) (all []checked) {
 		all = append(all, &publish.Alertmanager{Config: c.Alertmanager, URL: url, Link: c.Link, Log: store})
 	}
 	for _, webhook := range c.Webhooks {
-		all = append(all, &publish.Webhook{Config: webhook, Link: c.Link, Log: store})
+		if !webhook.OnlyDigests {
+			all = append(all, &publish.Webhook{Config: webhook, Link: c.Link, Log: store})
+		}
 	}
 	return all
+}
+
+// digesters are what sends digests; none where none are wanted.
+func digesters(config Config, store *warehouse.Warehouse, clock func() time.Time) (all []*publish.Digester, err error) {
+	c := config.Publish
+	if c.Digest.Schedule == "" {
+		return nil, nil
+	}
+	schedule, err := digestSchedule(c.Digest)
+	if err != nil {
+		return nil, err
+	}
+	for _, webhook := range c.Webhooks {
+		if !slices.Contains(c.Digest.Webhooks, webhook.Name) {
+			continue
+		}
+		d := &publish.Digester{Webhook: &publish.Webhook{Config: webhook, Clock: clock}, Template: c.Digest.Template, Schedule: schedule, Log: store, Clock: clock}
+		err = errors.Join(err, d.Open())
+		all = append(all, d)
+	}
+	return all, err
+}
+
+func digestSchedule(c publish.DigestConfig) (rules.Schedule, error) {
+	zone, err := time.LoadLocation(c.Timezone)
+	if err != nil {
+		return rules.Schedule{}, fmt.Errorf("publish.digest.timezone: %q is no time zone such as Europe/Berlin", c.Timezone)
+	}
+	schedule, err := rules.ParseSchedule(c.Schedule, zone)
+	if err != nil {
+		return rules.Schedule{}, fmt.Errorf("publish.digest.schedule: %w", err)
+	}
+	return schedule, nil
 }
 
 // wake says to every relay that the log has grown.

@@ -45,6 +45,9 @@ func (h *holder) run(ctx context.Context) error {
 	for _, relay := range h.relays {
 		g.Go(func() error { return relay.Run(ctx) })
 	}
+	for _, digester := range h.digesters {
+		g.Go(func() error { return digester.Run(ctx) })
+	}
 	g.Go(func() error { return h.engine().Run(ctx) })
 	return g.Wait()
 }

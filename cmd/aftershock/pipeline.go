@@ -34,6 +34,7 @@ type pipeline struct {
 	control   *consumers.Control
 	rules     *rules.Set
 	relays    []*publish.Relay // one for each destination, the Kafka topics first
+	digesters []*publish.Digester
 	watch     *watch
 	tellAll   bool // time is simulated: what happened in it is told as it would have been
 }
@@ -60,14 +61,15 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	relays, err := destinations(config, kafka, store, clock, registry)
-	if err != nil {
+	digesters, failed := digesters(config, store, clock)
+	if err := errors.Join(err, failed); err != nil {
 		kafka.Close()
 		return nil, errors.Join(err, store.Close())
 	}
 	topics := kafka.Topics()
 	host, _ := os.Hostname()
 	return &pipeline{
-		config: config, clock: clock, registry: registry, kafka: kafka, warehouse: store, rules: set, relays: relays,
+		config: config, clock: clock, registry: registry, kafka: kafka, warehouse: store, rules: set, relays: relays, digesters: digesters,
 		writer: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
 		consumers: &consumers.Consumers{
 			Config: config.Consumers, Kafka: kafka, Store: store, Enrichment: enrichment, Clock: clock,
