@@ -45,7 +45,29 @@ func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEv
 	w.heardLock.Unlock()
 	asked := w.clock()
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"since": timeParameter(known(since))})
-	err = w.each(ctx, "feedback_unapplied", parameters, func(scan func(...any) error) error {
+	unapplied, err = w.feedback(ctx, "feedback_unapplied", parameters)
+	if err != nil {
+		return nil, fmt.Errorf("reading what feedback is to be applied: %w", err)
+	}
+	if len(unapplied) == 0 { // all before is done with: what comes later is stored later
+		w.heardLock.Lock()
+		w.heard = asked.Add(-forgotten)
+		w.heardLock.Unlock()
+	}
+	return unapplied, nil
+}
+
+// FeedbackKnown returns what people did and was known after an instant and until another, in the order of knowing.
+func (w *Warehouse) FeedbackKnown(ctx context.Context, from, to time.Time) ([]churn.FeedbackEvent, error) {
+	known, err := w.feedback(ctx, "feedback_known", clickhouse.WithParameters(clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)}))
+	if err != nil {
+		return nil, fmt.Errorf("reading feedback of the past: %w", err)
+	}
+	return known, nil
+}
+
+func (w *Warehouse) feedback(ctx context.Context, name string, parameters clickhouse.QueryOption) (all []churn.FeedbackEvent, err error) {
+	err = w.each(ctx, name, parameters, func(scan func(...any) error) error {
 		var f churn.FeedbackEvent
 		var action, disposition string
 		var episode uint32
@@ -56,16 +78,8 @@ func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEv
 				*instant = time.Time{}
 			}
 		}
-		unapplied = append(unapplied, f)
+		all = append(all, f)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("reading what feedback is to be applied: %w", err)
-	}
-	if len(unapplied) == 0 { // all before is done with: what comes later is stored later
-		w.heardLock.Lock()
-		w.heard = asked.Add(-forgotten)
-		w.heardLock.Unlock()
-	}
-	return unapplied, nil
+	return all, err
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/shopspring/decimal"
 )
@@ -51,15 +50,9 @@ var (
 func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
 	w.keeping.RLock()
 	defer w.keeping.RUnlock()
-	return w.rows(ctx, w.conn, flatten().Replace(text), at)
-}
-
-// rows runs a rule's query, in which views are replaced by what they say, on a connection.
-func (w *Warehouse) rows(ctx context.Context, conn driver.Conn, text string, at time.Time) ([]churn.Row, error) {
-	ctx, cancel := context.WithTimeout(ctx, min(ruleTimeout, w.config.QueryTimeout))
+	ctx, cancel := w.asRule(ctx, at)
 	defer cancel()
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(ruleSettings), clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)}))
-	rows, err := conn.Query(ctx, text)
+	rows, err := w.conn.Query(ctx, flatten().Replace(text))
 	if err != nil {
 		return nil, w.explain("running the query", tooSlow(err))
 	}
@@ -81,6 +74,12 @@ func (w *Warehouse) rows(ctx context.Context, conn driver.Conn, text string, at 
 		all = append(all, row)
 	}
 	return all, w.explain("reading rows", tooSlow(rows.Err()))
+}
+
+// asRule bounds a query that is a rule's and tells it the instant.
+func (w *Warehouse) asRule(ctx context.Context, at time.Time) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, min(ruleTimeout, w.config.QueryTimeout))
+	return clickhouse.Context(ctx, clickhouse.WithSettings(ruleSettings), clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)})), cancel
 }
 
 // tooSlow tells a deadline that ended the reading from a network that failed, as which the driver reports it.

@@ -2,7 +2,10 @@ package warehouse
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,7 +13,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/aftershock/aftershock/churn"
 )
@@ -20,11 +22,12 @@ import (
 // is its view. A query's text is the rule's own, and what it does not read from a view it reads as ever.
 type Past struct {
 	warehouse *Warehouse
-	conn      driver.Conn // of one connection: temporary tables belong to its session
+	server    *sql.DB
 	views     []snapshot
 
-	mu sync.Mutex
-	at time.Time
+	mu      sync.Mutex
+	session *sql.Conn // temporary tables belong to it; nil: none is open
+	at      time.Time
 }
 
 // snapshot is a view that depends on the instant.
@@ -41,20 +44,19 @@ func (w *Warehouse) OpenPast(ctx context.Context, queries []string) (*Past, erro
 	if err != nil {
 		return nil, err
 	}
-	options.MaxOpenConns, options.MaxIdleConns, options.ConnMaxLifetime = 1, 1, 365*24*time.Hour
-	p := &Past{warehouse: w}
-	if p.conn, err = clickhouse.Open(options); err != nil {
-		return nil, fmt.Errorf("preparing a connection to ClickHouse at %s: %w", w.config.Addr, err)
-	}
+	p := &Past{warehouse: w, server: clickhouse.OpenDB(options)} // database/sql holds on to one connection, the driver's own pool does not
 	if p.views, err = w.snapshots(ctx, queries); err != nil {
-		_ = p.conn.Close()
-		return nil, err
+		return nil, errors.Join(err, p.server.Close())
 	}
 	return p, nil
 }
 
 // Close drops what was kept.
-func (p *Past) Close() error { return p.conn.Close() }
+func (p *Past) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return errors.Join(p.leave(), p.server.Close())
+}
 
 // snapshots lists the views that depend on the instant, in the order in which they build on one another, with the columns that
 // these queries may read of them.
@@ -115,13 +117,31 @@ func (p *Past) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row
 	p.warehouse.keeping.RLock()
 	defer p.warehouse.keeping.RUnlock()
 	rows, err := p.answer(ctx, text, at)
-	if err != nil { // a session that broke has lost its tables: nothing is taken for kept
-		p.at = time.Time{}
+	if err != nil {
+		return nil, errors.Join(err, p.leave())
 	}
-	return rows, err
+	return rows, nil
+}
+
+// leave ends the session; what was kept goes with it.
+func (p *Past) leave() error {
+	p.at = time.Time{}
+	if p.session == nil {
+		return nil
+	}
+	err := p.session.Close()
+	p.session = nil
+	return err
 }
 
 func (p *Past) answer(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
+	if p.session == nil {
+		session, err := p.server.Conn(ctx)
+		if err != nil {
+			return nil, p.warehouse.explain("opening a session", err)
+		}
+		p.session = session
+	}
 	if !at.Equal(p.at) {
 		for i := range p.views {
 			p.views[i].taken = false
@@ -136,7 +156,38 @@ func (p *Past) answer(ctx context.Context, text string, at time.Time) ([]churn.R
 			text = s.asOfAt.ReplaceAllLiteralString(text, s.table())
 		}
 	}
-	return p.warehouse.rows(ctx, p.conn, text, at)
+	return p.rows(ctx, text)
+}
+
+// rows is the reading of Warehouse.Rows, in the session.
+func (p *Past) rows(ctx context.Context, text string) ([]churn.Row, error) {
+	ctx, cancel := p.warehouse.asRule(ctx, p.at)
+	defer cancel()
+	rows, err := p.session.QueryContext(ctx, text)
+	if err != nil {
+		return nil, p.warehouse.explain("running the query", tooSlow(err))
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, fmt.Errorf("reading the columns: %w", err)
+	}
+	var all []churn.Row
+	for rows.Next() {
+		cells := make([]any, len(types))
+		for i, t := range types {
+			cells[i] = reflect.New(t.ScanType()).Interface()
+		}
+		if err := rows.Scan(cells...); err != nil {
+			return nil, fmt.Errorf("reading a row: %w", err)
+		}
+		row := make(churn.Row, len(types))
+		for i, t := range types {
+			row[t.Name()] = plain(reflect.ValueOf(cells[i]).Elem())
+		}
+		all = append(all, row)
+	}
+	return all, p.warehouse.explain("reading rows", tooSlow(rows.Err()))
 }
 
 // take keeps what a view says now, and what the views say that it builds on.
@@ -156,16 +207,21 @@ func (p *Past) take(ctx context.Context, s *snapshot) error {
 	ctx, cancel := p.warehouse.within(ctx)
 	defer cancel()
 	put := strings.NewReplacer("the_snapshot", s.table(), "the_columns", s.columns, "-- the view --", "("+text+"\n)")
-	if err := p.conn.Exec(ctx, put.Replace(query("drop_snapshot"))); err != nil {
+	if err := p.execute(ctx, put.Replace(query("drop_snapshot"))); err != nil {
 		return p.warehouse.explain("dropping what the view "+s.Name+" said before", err)
 	}
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(p.at)})
-	err := p.conn.Exec(clickhouse.Context(ctx, parameters), put.Replace(query("take_snapshot")))
+	err := p.execute(clickhouse.Context(ctx, parameters), put.Replace(query("take_snapshot")))
 	if err != nil {
 		return p.warehouse.explain("keeping what the view "+s.Name+" says at "+p.at.Format(time.RFC3339), err)
 	}
 	s.taken = true
 	return nil
+}
+
+func (p *Past) execute(ctx context.Context, statement string) error {
+	_, err := p.session.ExecContext(ctx, statement)
+	return err
 }
 
 func (s *snapshot) table() string { return s.Name + "_snapshot" }

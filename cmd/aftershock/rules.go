@@ -19,7 +19,7 @@ import (
 )
 
 func rulesCommand() *cobra.Command {
-	return group("rules", "Check, test and list rules", rulesCheck(), rulesTest(), rulesList())
+	return group("rules", "Check, test, try on the past and list rules", rulesCheck(), rulesTest(), rulesBacktest(), rulesList())
 }
 
 func rulesCheck() *cobra.Command {

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/warehouse"
+)
+
+func rulesBacktest() *cobra.Command {
+	var from, to, schedule, page string
+	var files, others []string
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "backtest --from TIME [--to TIME]", Short: "Run rules over the past: when would each have fired?", Args: cobra.NoArgs,
+		Long: `Backtest evaluates every tick of a span of the past, by the queries and the lifecycle of the live pipeline, as known at each
+instant, with what people did with alerts. It publishes nothing and changes nothing. A tick counts as attended: what is told is what a
+process would have told that evaluated then.`,
+		Example: "  aftershock rules backtest --from 2025-01-01\n  aftershock rules backtest --from 2025-01-01 --rules mine.yaml --compare milder.yaml --html backtest.html",
+	}
+	f := c.Flags()
+	f.StringVar(&from, "from", "", "ticks after this: a date, or an RFC 3339 time")
+	f.StringVar(&to, "to", "", "ticks until this (default: now)")
+	f.StringSliceVar(&files, "rules", nil, "rule files or folders (default: those of the configuration)")
+	f.StringSliceVar(&others, "compare", nil, "other rule files or folders, to be held against the first")
+	f.StringVar(&schedule, "schedule", "", "replaces every group's schedule, such as \"0 6 * * *\" for each day at 06:00")
+	f.StringVar(&page, "html", "", "write a page that stands alone to this file")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		config, err := loadConfig(c)
+		if err != nil {
+			return err
+		}
+		b := rules.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: time.Now().UTC()}
+		if from == "" {
+			return usageError{errors.New("--from is missing: a date such as 2025-01-31, or an RFC 3339 time")}
+		}
+		if b.From, err = instantOf("--from", from); err != nil {
+			return err
+		}
+		if to != "" {
+			if b.To, err = instantOf("--to", to); err != nil {
+				return err
+			}
+		}
+		if !b.To.After(b.From) {
+			return usageError{fmt.Errorf("--to %s is not after --from %s", b.To.Format(time.RFC3339), b.From.Format(time.RFC3339))}
+		}
+		if schedule != "" {
+			if _, err := rules.ParseSchedule(schedule, time.UTC); err != nil {
+				return usageError{fmt.Errorf("--schedule: %w", err)}
+			}
+			b.Schedule = schedule
+		}
+		if len(files) == 0 {
+			files = config.Evaluate.Rules
+		}
+		if b.Set, err = loadRules(files); err != nil {
+			return err
+		}
+		if len(others) > 0 {
+			if b.Compare, err = loadRules(others); err != nil {
+				return err
+			}
+		}
+		var report *rules.BacktestReport
+		err = withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
+			if err := w.CheckSchema(c.Context()); err != nil {
+				return err
+			}
+			report, err = backtest(c.Context(), b, w)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if page != "" {
+			if err := writePage(page, report); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			return writeJSON(c.OutOrStdout(), report)
+		}
+		return writeBacktest(c.OutOrStdout(), report)
+	}
+	return c
+}
+
+// backtest runs over the past that a warehouse holds.
+func backtest(ctx context.Context, b rules.Backtest, w *warehouse.Warehouse) (*rules.BacktestReport, error) {
+	queries := b.Set.Queries()
+	if b.Compare != nil {
+		queries = append(queries, b.Compare.Queries()...)
+	}
+	past, err := w.OpenPast(ctx, queries)
+	if err != nil {
+		return nil, err
+	}
+	defer past.Close()
+	b.Warehouse = past
+	if b.Feedback, err = w.FeedbackKnown(ctx, b.From, b.To); err != nil {
+		return nil, err
+	}
+	show := newBar("ticks")
+	set, compare, err := b.Run(ctx, show.to)
+	show.end()
+	if err != nil {
+		return nil, err
+	}
+	return b.Report(set, compare), nil
+}
+
+// instantOf reads a date, which is its midnight in UTC, or a time.
+func instantOf(flag, text string) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, usageError{fmt.Errorf("%s %q is neither a date such as 2025-01-31 nor an RFC 3339 time such as 2025-01-31T06:00:00Z", flag, text)}
+}
+
+func writePage(path string, report *rules.BacktestReport) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("writing the page: %w", err)
+	}
+	return errors.Join(report.WriteHTML(file), file.Close())
+}
+
+// writeBacktest prints the report for a person.
+func writeBacktest(w io.Writer, r *rules.BacktestReport) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d ticks after %s until %s", r.Ticks, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
+	if r.Schedule != "" {
+		fmt.Fprintf(&b, ", by the schedule %s", r.Schedule)
+	}
+	b.WriteString("; nothing was published\n\n")
+	t := screenTable("WHAT EACH RULE WOULD HAVE SAID", table.Row{"rule", "severity", "fired", "at start", "told", "resolved", "open at end", "median days open", "no data", "failed"})
+	for _, p := range r.Rules {
+		days := ""
+		if p.OpenDays != nil {
+			days = fmt.Sprintf("%.1f", *p.OpenDays)
+		}
+		t.AppendRow(table.Row{p.Rule, p.Severity, p.Fired, p.AtStart, p.Told, p.Resolved, p.Open, days, p.NoData, p.Failed})
+	}
+	b.WriteString(t.Render() + "\n")
+	for _, p := range r.Rules {
+		if p.Failed > 0 {
+			fmt.Fprintf(&b, "%s failed in %d of %d ticks, the last time: %s\n", p.Rule, p.Failed, p.Runs, visible(p.LastError))
+		}
+	}
+	if len(r.Owners) > 0 {
+		weeks := r.To.Sub(r.From).Hours() / 24 / 7
+		t := screenTable("ALERTS TOLD, BY OWNER", table.Row{"owner", "alerts", "a week", "most in a week"})
+		for i, o := range r.Owners {
+			if i == ownersShown {
+				t.AppendFooter(table.Row{fmt.Sprintf("and %d more: --json has all", len(r.Owners)-i)})
+				break
+			}
+			t.AppendRow(table.Row{visible(o.Owner), o.Told, fmt.Sprintf("%.1f", float64(o.Told)/weeks), o.Most})
+		}
+		b.WriteString("\n" + t.Render() + "\n")
+	}
+	if r.Feedback != nil {
+		fmt.Fprintf(&b, "\nfeedback of people: %d applied, %d changed nothing\n", r.Feedback.Applied, r.Feedback.Refused)
+	}
+	if d := r.Difference; d != nil {
+		t := screenTable("WHAT THE OTHER RULES WOULD HAVE SAID OTHERWISE", table.Row{"rule", "fired", "there", "only here", "only there", "there earlier", "later", "told", "told there"})
+		for _, x := range d.Rules {
+			t.AppendRow(table.Row{x.Rule, x.Here, x.There, x.OnlyHere, x.OnlyThere, x.Earlier, x.Later, x.ToldHere, x.Told})
+		}
+		b.WriteString("\n" + t.Render() + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// ownersShown is how many owners a screen has room for.
+const ownersShown = 15
