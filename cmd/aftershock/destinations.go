@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,16 +107,16 @@ func (p *pipeline) wake() {
 	}
 }
 
-// flush brings every destination up to date, also where one fails, and returns how many transitions the Kafka topics took.
+// flush brings every destination up to date, all at once and also where one fails, and returns how many transitions the Kafka
+// topics took.
 func (p *pipeline) flush(ctx context.Context) (published int, err error) {
+	counts, errs := make([]int, len(p.relays)), make([]error, len(p.relays))
+	var all sync.WaitGroup
 	for i, relay := range p.relays {
-		n, failed := relay.Flush(ctx)
-		if i == 0 {
-			published = n
-		}
-		err = errors.Join(err, failed)
+		all.Go(func() { counts[i], errs[i] = relay.Flush(ctx) })
 	}
-	return published, err
+	all.Wait()
+	return counts[0], errors.Join(errs...)
 }
 
 func examineDestinations(ctx context.Context, config Config, report func(string, error) bool) {
