@@ -60,12 +60,12 @@ func (w *Warehouse) StoreRejected(ctx context.Context, token string, rejected []
 }
 
 // insert sends whole columns as one block. Unequal lengths are refused here, because the driver may not notice.
-func (w *Warehouse) insert(ctx context.Context, doing, name, token string, rows int, columns []any) error {
+func (w *Warehouse) insert(ctx context.Context, doing, name, token string, rows int, columns []any) (err error) {
 	if rows == 0 {
 		return nil
 	}
-	ctx, cancel := w.within(ctx)
-	defer cancel()
+	ctx, end := w.watched(ctx)
+	defer func() { end(err) }()
 	settings := clickhouse.Settings{
 		"async_insert":       0,
 		"insert_deduplicate": 1,

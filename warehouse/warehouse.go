@@ -260,6 +260,24 @@ func (w *Warehouse) within(ctx context.Context) (context.Context, context.Cancel
 	return context.WithTimeout(ctx, w.config.QueryTimeout)
 }
 
+// watched is within for what the driver watches from a goroutine of its own: that goroutine closes the connection when the context
+// ends, also where the work has ended before and it was only not scheduled since, so that the connection serves another query
+// already. Hence a context outlives work that succeeded, until its deadline.
+func (w *Warehouse) watched(parent context.Context) (ctx context.Context, end func(error)) {
+	deadline := time.Now().Add(w.config.QueryTimeout)
+	if d, ok := parent.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(parent), deadline)
+	unlink := context.AfterFunc(parent, cancel)
+	return ctx, func(err error) {
+		unlink()
+		if err != nil {
+			cancel()
+		}
+	}
+}
+
 // overloads are ClickHouse's codes for a server that cannot answer now but will: too many parts, queries or rows in
 // memory, timeouts, network trouble of its own.
 var overloads = map[int32]bool{159: true, 202: true, 209: true, 210: true, 241: true, 252: true, 425: true, 439: true}
