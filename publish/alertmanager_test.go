@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -157,6 +159,35 @@ func (s *station) eventually(what string, is func() bool) {
 func (s *station) isTold(want notified) {
 	s.t.Helper()
 	s.eventually(fmt.Sprintf("people are told %+v", want), func() bool { return slices.Contains(s.everTold(), want) })
+}
+
+// noted waits until Alertmanager has noted whom it told: it does so after their answer, and one that is stopped in between tells
+// nobody of the end. A group looks at its notes again only after it has written them; there are two.
+func (s *station) noted() {
+	s.t.Helper()
+	before := s.looksAtNotes()
+	s.eventually("each group looks at its notes again", func() bool { return s.looksAtNotes() >= before+4 })
+}
+
+var looksAtNotes = regexp.MustCompile(`(?m)^alertmanager_nflog_queries_total (\d+)$`)
+
+func (s *station) looksAtNotes() int {
+	s.t.Helper()
+	response, err := http.Get(s.server.URL() + "/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	found := looksAtNotes.FindSubmatch(text)
+	if found == nil {
+		s.t.Fatal("Alertmanager does not say how often it looks at its notes")
+	}
+	n, _ := strconv.Atoi(string(found[1]))
+	return n
 }
 
 func (s *station) everTold() []notified {
@@ -310,6 +341,7 @@ func TestAlertmanagerIsRestarted(t *testing.T) {
 	s.happens(is(churn.Firing, "stays", "A", "warning", 1, 1), is(churn.Firing, "ends", "B", "warning", 1, 1))
 	s.isTold(notified{"A", "firing", "RuleSTAYS", "stays", "1"})
 	s.isTold(notified{"B", "firing", "RuleENDS", "ends", "1"})
+	s.noted()
 	s.stopServer()
 	s.log.append("g", is(churn.Resolved, "ends", "B", "warning", 1, 2))
 	if _, err := s.relay.Flush(within(t)); err == nil {
