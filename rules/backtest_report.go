@@ -11,16 +11,15 @@ import (
 
 // BacktestReport is what rules would have said of a span of the past.
 type BacktestReport struct {
-	From       time.Time    `json:"from"`
-	To         time.Time    `json:"to"`
-	Schedule   string       `json:"schedule,omitempty"` // where it replaced those of the groups
-	Ticks      int          `json:"ticks"`
-	Rules      []RulePast   `json:"rules"`
-	Owners     []OwnerPast  `json:"owners"`
-	Alerts     []PastAlert  `json:"alerts"` // in the order in which they fired
-	Feedback   *Heard       `json:"feedback,omitempty"`
-	Difference *Difference  `json:"difference,omitempty"`
-	Outcomes   *OutcomePast `json:"outcomes,omitempty"`
+	From       time.Time   `json:"from"`
+	To         time.Time   `json:"to"`
+	Schedule   string      `json:"schedule,omitempty"` // where it replaced those of the groups
+	Ticks      int         `json:"ticks"`
+	Rules      []RulePast  `json:"rules"`
+	Owners     []OwnerPast `json:"owners"`
+	Alerts     []PastAlert `json:"alerts"` // in the order in which they fired
+	Feedback   *Heard      `json:"feedback,omitempty"`
+	Difference *Difference `json:"difference,omitempty"`
 }
 
 // RulePast is what one rule would have said.

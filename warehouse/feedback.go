@@ -35,15 +35,15 @@ func newFeedbackBlock() *block[churn.FeedbackEvent] {
 	return b
 }
 
-// forgotten is how long after its storing feedback is looked for that was not there at the look before.
-const forgotten = time.Hour
+// slack is what the clocks of this machine and of the server may differ by.
+const slack = time.Hour
 
 // Unapplied returns the feedback that no entry of the alert log answers, in the order of knowing.
 func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEvent, err error) {
 	w.heardLock.Lock()
 	since := w.heard
 	w.heardLock.Unlock()
-	asked := w.clock()
+	asked := time.Now() // as the server stamps what it stores, also where our own clock is simulated
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"since": timeParameter(known(since))})
 	unapplied, err = w.feedback(ctx, "feedback_unapplied", parameters)
 	if err != nil {
@@ -51,7 +51,7 @@ func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEv
 	}
 	if len(unapplied) == 0 { // all before is done with: what comes later is stored later
 		w.heardLock.Lock()
-		w.heard = asked.Add(-forgotten)
+		w.heard = asked.Add(-slack)
 		w.heardLock.Unlock()
 	}
 	return unapplied, nil
@@ -73,11 +73,7 @@ func (w *Warehouse) feedback(ctx context.Context, name string, parameters clickh
 		var episode uint32
 		err := scan(&f.EventID, &f.Fingerprint, &episode, &action, &f.By, &f.Reason, &disposition, &f.Until, &f.OccurredAt, &f.KnownAt)
 		f.Episode, f.Action, f.Disposition = int(episode), churn.Action(action), churn.Disposition(disposition)
-		for _, instant := range []*time.Time{&f.Until, &f.OccurredAt, &f.KnownAt} {
-			if *instant = instant.UTC(); instant.Unix() <= 0 {
-				*instant = time.Time{}
-			}
-		}
+		told(&f.Until, &f.OccurredAt, &f.KnownAt)
 		all = append(all, f)
 		return err
 	})

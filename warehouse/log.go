@@ -161,7 +161,7 @@ func (w *Warehouse) Delivered(ctx context.Context, destination string, at time.T
 	})
 }
 
-// eachLog reads rows of alert_log in the column order of queries/insert_log.sql.
+// eachLog reads rows of alert_log in the column order of queries/log_row.sql.
 func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.QueryOption, row func(churn.Entry, uint32, churn.Transition)) error {
 	return w.each(ctx, name, option, func(scan func(...any) error) error {
 		var e churn.Entry
@@ -208,11 +208,7 @@ func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.
 		t.Value = []byte(value)
 		t.Disposition, t.Untold = churn.Disposition(disposition), churn.Untold(untold)
 		t.Told.Episode, t.Told.State, t.Told.ThisWeek = int(toldEpisode), churn.State(toldState), int(toldThisWeek)
-		for _, instant := range []*time.Time{&t.HappenedAt, &t.HeldSince, &t.SnoozedUntil, &t.Told.First, &t.Told.Last} {
-			if *instant = instant.UTC(); instant.Unix() <= 0 { // as known wrote it
-				*instant = time.Time{}
-			}
-		}
+		told(&t.HappenedAt, &t.HeldSince, &t.SnoozedUntil, &t.Told.First, &t.Told.Last)
 		for j := range feedback {
 			e.Feedback = append(e.Feedback, churn.FeedbackOutcome{EventID: feedback[j], Outcome: outcomes[j]})
 		}
@@ -310,6 +306,15 @@ func known(t time.Time) time.Time {
 		return time.Unix(0, 0).UTC()
 	}
 	return t
+}
+
+// told reads what known wrote.
+func told(instants ...*time.Time) {
+	for _, t := range instants {
+		if *t = t.UTC(); t.Unix() <= 0 {
+			*t = time.Time{}
+		}
+	}
 }
 
 func orEmpty(m map[string]string) map[string]string {

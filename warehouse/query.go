@@ -57,23 +57,34 @@ func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]chur
 		return nil, w.explain("running the query", tooSlow(err))
 	}
 	defer rows.Close()
-	types, names := rows.ColumnTypes(), rows.Columns()
-	var all []churn.Row
+	all, err := rowsOf(rows, rows.ColumnTypes())
+	return all, w.explain("reading rows", tooSlow(err))
+}
+
+// rowsOf reads what a rule's query answers, from the driver's own interface or from that of database/sql.
+func rowsOf[C interface {
+	Name() string
+	ScanType() reflect.Type
+}](rows interface {
+	Next() bool
+	Scan(cells ...any) error
+	Err() error
+}, columns []C) (all []churn.Row, err error) {
 	for rows.Next() {
-		cells := make([]any, len(types))
-		for i, t := range types {
-			cells[i] = reflect.New(t.ScanType()).Interface()
+		cells := make([]any, len(columns))
+		for i, c := range columns {
+			cells[i] = reflect.New(c.ScanType()).Interface()
 		}
 		if err := rows.Scan(cells...); err != nil {
-			return nil, fmt.Errorf("reading a row: %w", err)
+			return nil, err
 		}
-		row := make(churn.Row, len(names))
-		for i, name := range names {
-			row[name] = plain(reflect.ValueOf(cells[i]).Elem())
+		row := make(churn.Row, len(columns))
+		for i, c := range columns {
+			row[c.Name()] = plain(reflect.ValueOf(cells[i]).Elem())
 		}
 		all = append(all, row)
 	}
-	return all, w.explain("reading rows", tooSlow(rows.Err()))
+	return all, rows.Err()
 }
 
 // asRule bounds a query that is a rule's and tells it the instant.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -168,26 +167,12 @@ func (p *Past) rows(ctx context.Context, text string) ([]churn.Row, error) {
 		return nil, p.warehouse.explain("running the query", tooSlow(err))
 	}
 	defer rows.Close()
-	types, err := rows.ColumnTypes()
+	columns, err := rows.ColumnTypes()
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns: %w", err)
 	}
-	var all []churn.Row
-	for rows.Next() {
-		cells := make([]any, len(types))
-		for i, t := range types {
-			cells[i] = reflect.New(t.ScanType()).Interface()
-		}
-		if err := rows.Scan(cells...); err != nil {
-			return nil, fmt.Errorf("reading a row: %w", err)
-		}
-		row := make(churn.Row, len(types))
-		for i, t := range types {
-			row[t.Name()] = plain(reflect.ValueOf(cells[i]).Elem())
-		}
-		all = append(all, row)
-	}
-	return all, p.warehouse.explain("reading rows", tooSlow(rows.Err()))
+	all, err := rowsOf(rows, columns)
+	return all, p.warehouse.explain("reading rows", tooSlow(err))
 }
 
 // take keeps what a view says now, and what the views say that it builds on.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 )
 
 func rulesBacktest() *cobra.Command {
-	var from, to, schedule, page string
+	var from, to, schedule string
 	var files, others []string
 	var asJSON bool
 	c := &cobra.Command{
@@ -25,7 +24,7 @@ func rulesBacktest() *cobra.Command {
 		Long: `Backtest evaluates every tick of a span of the past, by the queries and the lifecycle of the live pipeline, as known at each
 instant, with what people did with alerts. It publishes nothing and changes nothing. A tick counts as attended: what is told is what a
 process would have told that evaluated then.`,
-		Example: "  aftershock rules backtest --from 2025-01-01\n  aftershock rules backtest --from 2025-01-01 --rules mine.yaml --compare milder.yaml --html backtest.html",
+		Example: "  aftershock rules backtest --from 2025-01-01\n  aftershock rules backtest --from 2025-01-01 --rules mine.yaml --compare milder.yaml",
 	}
 	f := c.Flags()
 	f.StringVar(&from, "from", "", "ticks after this: a date, or an RFC 3339 time")
@@ -33,7 +32,6 @@ process would have told that evaluated then.`,
 	f.StringSliceVar(&files, "rules", nil, "rule files or folders (default: those of the configuration)")
 	f.StringSliceVar(&others, "compare", nil, "other rule files or folders, to be held against the first")
 	f.StringVar(&schedule, "schedule", "", "replaces every group's schedule, such as \"0 6 * * *\" for each day at 06:00")
-	f.StringVar(&page, "html", "", "write a page that stands alone to this file")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		config, err := loadConfig(c)
@@ -83,11 +81,6 @@ process would have told that evaluated then.`,
 		if err != nil {
 			return err
 		}
-		if page != "" {
-			if err := writePage(page, report); err != nil {
-				return err
-			}
-		}
 		if asJSON {
 			return writeJSON(c.OutOrStdout(), report)
 		}
@@ -128,14 +121,6 @@ func instantOf(flag, text string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, usageError{fmt.Errorf("%s %q is neither a date such as 2025-01-31 nor an RFC 3339 time such as 2025-01-31T06:00:00Z", flag, text)}
-}
-
-func writePage(path string, report *rules.BacktestReport) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("writing the page: %w", err)
-	}
-	return errors.Join(report.WriteHTML(file), file.Close())
 }
 
 // writeBacktest prints the report for a person.
