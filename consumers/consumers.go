@@ -68,11 +68,13 @@ func (c *Consumers) Positions() *Positions {
 	return &Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{topics.Deals, topics.Tickets}}
 }
 
-// AllPositions tells how far the group is with everything that it consumes.
-func (c *Consumers) AllPositions() *Positions {
-	all := c.Positions()
-	all.Topics = append(all.Topics, c.Kafka.Topics().Feedback)
-	return all
+// FeedbackPositions tells how far the group is with feedback.
+func (c *Consumers) FeedbackPositions() *Positions {
+	return &Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{c.Kafka.Topics().Feedback}}
+}
+
+func (c *Consumers) topics() []string {
+	return append(c.Positions().Topics, c.FeedbackPositions().Topics...)
 }
 
 // Ready is nil while this process is a member of the group and waits for nothing that is away.
@@ -138,7 +140,7 @@ func (c *Consumers) Run(ctx context.Context) error {
 		return nil
 	}
 	c.lanes = c.newLanes()
-	group, err := newGroup(c.Kafka, c.Config, c.Config.Group, c.Config.SessionTimeout, c.AllPositions().Topics)
+	group, err := newGroup(c.Kafka, c.Config, c.Config.Group, c.Config.SessionTimeout, c.topics())
 	if err != nil {
 		return err
 	}
@@ -198,7 +200,7 @@ func (c *Consumers) watchPartitions(ctx context.Context, counts map[string]int) 
 			return
 		case <-ticker.C:
 		}
-		now, err := c.Kafka.Partitions(ctx, c.AllPositions().Topics...)
+		now, err := c.Kafka.Partitions(ctx, c.topics()...)
 		if err != nil {
 			continue
 		}

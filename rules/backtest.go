@@ -74,7 +74,7 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 			return nil, nil, err
 		}
 		err := r.engine.retry(ctx, l.group.Name, false, func() error {
-			return r.engine.evaluate(ctx, l, tick, churn.TickRun, "", false)
+			return r.engine.evaluate(ctx, l, tick, churn.TickRun, "")
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("tick %s of group %s: %w", tick.Format(time.RFC3339), l.group.Name, err)
@@ -126,7 +126,7 @@ func (b *Backtest) next(replays []*replay) (first *replay, of *ledger, tick time
 func (r *replay) hear(ctx context.Context, by time.Time) error {
 	for ; len(r.feedback) > 0 && !r.feedback[0].KnownAt.After(by); r.feedback = r.feedback[1:] {
 		for _, l := range r.ledgers {
-			taken, err := r.engine.take(ctx, l, r.feedback[0], false)
+			taken, err := r.engine.take(ctx, l, r.feedback[0])
 			if err != nil {
 				return fmt.Errorf("applying feedback %s: %w", r.feedback[0].EventID, err)
 			}

@@ -58,10 +58,13 @@ type Engine struct {
 	Set       *Set
 	Warehouse Warehouse
 	Log       Log
-	Settle    Settle           // Defaults to: everything is visible
-	Clock     func() time.Time // Defaults to time.Now
-	From      time.Time        // where a group without a ledger starts: its first tick comes after. Defaults to now
-	Schedule  string           // replaces every group's schedule, in the group's time zone. Defaults to ""
+	Settle    Settle // Defaults to: everything is visible
+	// SettleFeedback waits until the feedback that was known at an instant is visible. The engine never calls it, nor Settle, twice
+	// at once. Defaults to: everything is visible.
+	SettleFeedback func(ctx context.Context, by time.Time) error
+	Clock          func() time.Time // Defaults to time.Now
+	From           time.Time        // where a group without a ledger starts: its first tick comes after. Defaults to now
+	Schedule       string           // replaces every group's schedule, in the group's time zone. Defaults to ""
 
 	// TellAll tells people of every tick, also of those that nobody attended: where time is simulated.
 	TellAll bool

@@ -70,53 +70,46 @@ func (e *Engine) listen(ctx context.Context, ledgers []*ledger) error {
 	if every <= 0 {
 		every = hearEvery
 	}
+	source, ok := e.Log.(Feedback)
+	if !ok || len(ledgers) == 0 {
+		return nil
+	}
 	for {
 		if err := wait(ctx, every); err != nil {
 			return err
 		}
-		if err := e.retry(ctx, "feedback", true, func() error { return e.hear(ctx, ledgers, time.Time{}) }); err != nil {
+		if err := e.retry(ctx, "feedback", true, func() error { return e.sweep(ctx, source, ledgers) }); err != nil {
 			return err
 		}
 	}
 }
 
-// hear applies what people did with the alerts of these ledgers and was known by an instant; by none: by now. Feedback that was
-// known at a tick counts at that tick, so one that came after a tick that is due waits for it.
-func (e *Engine) hear(ctx context.Context, ledgers []*ledger, by time.Time) error {
-	source, ok := e.Log.(Feedback)
-	if !ok {
-		return nil
-	}
+// sweep answers what people did. A ledger whose tick is being evaluated is passed by: the others must not wait for it.
+func (e *Engine) sweep(ctx context.Context, source Feedback, ledgers []*ledger) error {
 	unapplied, err := source.Unapplied(ctx)
 	if err != nil {
 		return fmt.Errorf("reading feedback: %w", err)
 	}
 	for _, f := range unapplied {
-		if !by.IsZero() && f.KnownAt.After(by) {
-			continue
-		}
-		found := false
+		settled := false
 		for _, l := range ledgers {
-			if by.IsZero() && !l.mu.TryLock() { // its tick is being evaluated, and looks itself; the others must not wait for it
-				found = true
+			if !l.mu.TryLock() {
+				settled = true // it may be this one's
 				continue
-			} else if !by.IsZero() {
-				l.mu.Lock()
 			}
-			taken, err := e.take(ctx, l, f, false)
+			taken, err := e.take(ctx, l, f)
 			l.mu.Unlock()
 			if err != nil {
 				return err
 			}
-			if taken {
-				found = true
+			if settled = settled || taken; taken {
 				break
 			}
 		}
-		if !found && by.IsZero() && len(ledgers) > 0 { // what is about no alert at all is answered, too, so that it can be asked for
+		if !settled { // what is about no alert at all is answered, too, so that it can be asked for
 			l := ledgers[0]
 			l.mu.Lock()
-			_, err := e.take(ctx, l, f, true)
+			_, err := e.reply(ctx, l, f)
 			l.mu.Unlock()
 			if err != nil {
 				return err
@@ -126,14 +119,46 @@ func (e *Engine) hear(ctx context.Context, ledgers []*ledger, by time.Time) erro
 	return nil
 }
 
-// take appends the entry of one feedback to the ledger of its alert, which is locked, and reports whether it is of this ledger. It
-// may have been answered since it was read: by a tick, or between ticks.
-func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent, anyway bool) (bool, error) {
-	if _, known := l.before[f.Fingerprint]; !known && !anyway {
+// hear answers what people did with the alerts of a ledger and was known at a tick: it counts at that tick. The ledger is locked.
+func (e *Engine) hear(ctx context.Context, l *ledger, tick time.Time) error {
+	source, ok := e.Log.(Feedback)
+	if !ok {
+		return nil
+	}
+	if e.SettleFeedback != nil {
+		if err := e.settleFeedback(ctx, tick); err != nil {
+			return fmt.Errorf("waiting for feedback known at %s: %w", tick.Format(time.RFC3339), err)
+		}
+	}
+	unapplied, err := source.Unapplied(ctx)
+	if err != nil {
+		return fmt.Errorf("reading feedback: %w", err)
+	}
+	for _, f := range unapplied {
+		if f.KnownAt.After(tick) {
+			continue
+		}
+		if _, err := e.take(ctx, l, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) settleFeedback(ctx context.Context, by time.Time) error {
+	e.settling.Lock()
+	defer e.settling.Unlock()
+	return e.SettleFeedback(ctx, by)
+}
+
+// take answers one feedback if it is about an alert of this ledger, which is locked, and reports whether it is. It may have been
+// answered since it was read, by a tick or between ticks; and what was known after a tick that is due waits for that tick.
+func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent) (bool, error) {
+	if _, known := l.before[f.Fingerprint]; !known {
 		return false, nil
 	}
 	if due := l.schedule.Next(l.tick); !due.IsZero() && due.Before(f.KnownAt) {
-		return true, nil // after that tick
+		return true, nil
 	}
 	if _, answered := l.answered[f.EventID]; answered {
 		return true, nil

@@ -24,17 +24,17 @@ const (
 	ReasonEscalated = "escalated"           // nobody acknowledged it within escalate_after
 	ReasonToldLater = "told_later"          // people were not told when it happened, and are now
 
-	ReasonAcknowledged = "acknowledged" // a person looks after it
-	ReasonSnoozed      = "snoozed"      // a person wants to hear of it later
-	ReasonSnoozeEnded  = "snooze_ended" // it still fires
-	ReasonClosed       = "closed"       // a person ended it
-	ReasonLeft         = "left_after_close"
-	ReasonJudged       = "judged" // a person said what it turned out to be
+	ReasonAcknowledged = "acknowledged"     // a person looks after it
+	ReasonSnoozed      = "snoozed"          // a person wants to hear of it later
+	ReasonSnoozeEnded  = "snooze_ended"     // it still fires
+	ReasonClosed       = "closed"           // a person ended it
+	ReasonLeft         = "left_after_close" // the row of a closed alert is gone: its return would be a new episode
+	ReasonJudged       = "judged"           // a person said what it turned out to be
 
-	ReasonNoData         = "no_data" // of the rule itself: a source is silent
-	ReasonDataReturned   = "data_returned"
-	ReasonQueryFailed    = "query_failed" // of the rule itself
-	ReasonQueryRecovered = "query_recovered"
+	ReasonNoData         = "no_data"         // of the rule itself: a source is silent
+	ReasonDataReturned   = "data_returned"   // it tells again
+	ReasonQueryFailed    = "query_failed"    // of the rule itself
+	ReasonQueryRecovered = "query_recovered" // it works again
 )
 
 // alert is one row of a rule, read.

@@ -172,7 +172,7 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 		}
 		for _, l := range ledgers {
 			now = instant.At.Add(l.group.EvalDelay)
-			if err := e.evaluate(ctx, l, now, churn.TickRun, "", false); err != nil {
+			if err := e.evaluate(ctx, l, now, churn.TickRun, ""); err != nil {
 				return nil, err
 			}
 			entries := e.Log.(*MemoryLog).Entries(l.group.Name)

@@ -89,45 +89,38 @@ func (e *Engine) live(ctx context.Context, l *ledger, started time.Time) error {
 
 // account evaluates a due tick or records it as missed, by the group's catch_up, until that is stored.
 func (e *Engine) account(ctx context.Context, l *ledger, tick, started, now time.Time, patient bool) error {
-	status, reason := l.plan(tick, started, now)
+	status, reason, unattended := l.plan(tick, started, now)
 	return e.retry(ctx, l.group.Name, patient, func() error {
-		if err := e.hear(ctx, []*ledger{l}, tick); err != nil {
-			return err
-		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !l.tick.Before(tick) {
 			return nil // stored by the attempt before, whose answer was lost
 		}
-		return e.evaluate(ctx, l, tick, status, reason, !e.TellAll && l.unattended(tick, started, now))
+		l.unattended = unattended && !e.TellAll
+		return e.evaluate(ctx, l, tick, status, reason)
 	})
 }
 
-// unattended reports whether a tick came due while nobody evaluated and is not the last one that did.
-func (l *ledger) unattended(tick, started, now time.Time) bool {
-	next := l.schedule.Next(tick)
-	return tick.Before(started) && !next.IsZero() && !next.After(now)
-}
-
-// plan says how a due tick is accounted for.
-func (l *ledger) plan(tick, started, now time.Time) (churn.TickStatus, string) {
+// plan says how a due tick is accounted for, and whether it came due while nobody evaluated and another one did so too: then
+// people are told only how it stands in the end.
+func (l *ledger) plan(tick, started, now time.Time) (status churn.TickStatus, why string, passed bool) {
 	next := l.schedule.Next(tick)
 	overtaken := !next.IsZero() && !next.After(now)
 	unattended := tick.Before(started)
 	if !overtaken && !unattended {
-		return churn.TickRun, ""
+		return churn.TickRun, "", false
 	}
-	why := "the evaluation before took longer than the schedule allows"
+	why = "the evaluation before took longer than the schedule allows"
 	if unattended {
 		why = "nobody evaluated"
 	}
 	switch {
 	case l.group.CatchUp == CatchUpLatest && overtaken:
-		return churn.TickMissed, why + "; catch_up: latest"
+		return churn.TickMissed, why + "; catch_up: latest", false
 	case l.group.CatchUp == CatchUpNone:
-		return churn.TickMissed, why + "; catch_up: none"
+		return churn.TickMissed, why + "; catch_up: none", false
 	}
-	return churn.TickCaughtUp, why
+	return churn.TickCaughtUp, why, unattended && overtaken
 }
 
 // RunUntil accounts for every tick due at or before until, in the order of time across the groups, and returns. Each
@@ -238,7 +231,7 @@ func (e *Engine) retire(ctx context.Context, ledgers []*ledger, now time.Time) e
 func (e *Engine) close(ctx context.Context, gone *ledger, now time.Time) error {
 	for _, t := range gone.before {
 		if t.State.Open() || t.State == churn.Pending {
-			return e.evaluate(ctx, gone, now, churn.TickRun, "the group was removed", false)
+			return e.evaluate(ctx, gone, now, churn.TickRun, "the group was removed")
 		}
 	}
 	return nil

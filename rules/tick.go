@@ -34,8 +34,10 @@ type ledger struct {
 	tick     time.Time // the last tick accounted for
 	before   prior
 	mu       sync.Mutex // held while an entry is made
-	answered map[string]time.Time
-	overload int // times that the warehouse answered the tick at hand with "not now"
+
+	unattended bool                 // the tick at hand came due while nobody evaluated, and another did so too
+	answered   map[string]time.Time // feedback that this process answered, and when
+	overload   int                  // times that the warehouse answered the tick at hand with "not now"
 }
 
 // load reads where the group stands; after it the ledger is as the log says.
@@ -70,17 +72,20 @@ func (e *Engine) begin(ctx context.Context, l *ledger, now time.Time) error {
 }
 
 // evaluate runs one tick and appends what it decides. Nothing changed where it returns an error, so it can be repeated.
-func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status churn.TickStatus, reason string, unattended bool) (err error) {
+func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status churn.TickStatus, reason string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("evaluating group %s: panic: %v", l.group.Name, p)
 		}
 	}()
 	began := e.now()
+	if err := e.hear(ctx, l, tick); err != nil {
+		return err
+	}
 	at := tick.Add(-l.group.EvalDelay)
 	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: tick, At: at, Status: status, Reason: reason}
 	if status != churn.TickMissed {
-		if err := e.look(ctx, l, &entry, unattended); err != nil {
+		if err := e.look(ctx, l, &entry); err != nil {
 			return err
 		}
 	}
@@ -93,7 +98,7 @@ func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status
 }
 
 // look settles the warehouse, evaluates every rule and puts runs and transitions into the entry.
-func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry, unattended bool) error {
+func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error {
 	if e.Settle != nil {
 		status, reason, err := e.settle(ctx, entry.At)
 		if err != nil {
@@ -131,13 +136,13 @@ func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry, unatte
 		}
 	}
 	entry.Runs = runs
-	return e.conclude(ctx, l, entry, seen, unattended)
+	return e.conclude(ctx, l, entry, seen)
 }
 
 // conclude turns what was seen into transitions. A rule whose alerts cannot be concluded from fails, and its alerts hold:
 // neither the other rules nor the ticks after this one wait for it.
-func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, seen []observation, unattended bool) (err error) {
-	if entry.Transitions, err = e.decide(ctx, l, *entry, seen, unattended); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
+func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, seen []observation) (err error) {
+	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
 		return err
 	}
 	for i, o := range seen {
@@ -146,7 +151,7 @@ func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, se
 			alone[j] = observation{rule: other.rule, failed: true}
 		}
 		alone[i] = o
-		_, err := e.decide(ctx, l, *entry, alone, unattended)
+		_, err := e.decide(ctx, l, *entry, alone)
 		switch {
 		case err == nil:
 		case ctx.Err() != nil || e.unreachable(l, err):
@@ -156,7 +161,7 @@ func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, se
 			entry.Runs[i].Status, entry.Runs[i].Error = runError, err.Error()
 		}
 	}
-	if entry.Transitions, err = e.decide(ctx, l, *entry, seen, unattended); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
+	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
 		return err
 	}
 	for i := range entry.Runs { // no rule alone is at fault
@@ -167,10 +172,10 @@ func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, se
 }
 
 // decide applies the lifecycle and fixes what is published. A panic is an error like any other.
-func (e *Engine) decide(ctx context.Context, l *ledger, entry churn.Entry, seen []observation, unattended bool) (transitions []churn.Transition, err error) {
+func (e *Engine) decide(ctx context.Context, l *ledger, entry churn.Entry, seen []observation) (transitions []churn.Transition, err error) {
 	defer recovered(&err)
 	step := e.lifecycle(l, entry.At)
-	step.unattended = unattended
+	step.unattended = l.unattended
 	entry.Transitions = step.step(l.before, l.group.Rules, seen)
 	if err := e.dress(ctx, l, &entry); err != nil {
 		return nil, err

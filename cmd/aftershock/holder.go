@@ -25,6 +25,7 @@ type holder struct {
 	settled   time.Time  // everything that was known by then is visible and linked
 	waited    time.Time  // what was known by then was waited for, in vain
 	why       string     // it was in vain
+	heard     time.Time  // feedback that was known by then was waited for
 }
 
 func (p *pipeline) holder() *holder { return &holder{pipeline: p, positions: p.consumers.Positions()} }
@@ -149,13 +150,12 @@ func (h *holder) settle(ctx context.Context, at time.Time) (churn.TickStatus, st
 }
 
 func (h *holder) await(ctx context.Context) (churn.TickStatus, string, error) {
-	all := h.consumers.AllPositions() // what people did by then counts, too
-	ends, err := all.Ends(ctx)
+	ends, err := h.positions.Ends(ctx)
 	if err != nil {
 		return "", "", err
 	}
 	if most := h.config.Evaluate.MaxLag; most > 0 {
-		lag, err := all.Lag(ctx)
+		lag, err := h.positions.Lag(ctx)
 		if err != nil {
 			return "", "", err
 		}
@@ -167,11 +167,32 @@ func (h *holder) await(ctx context.Context) (churn.TickStatus, string, error) {
 			return churn.TickIncomplete, fmt.Sprintf("consumers were %d records behind, more than evaluate.max_lag %d", behind, most), nil
 		}
 	}
-	err = all.Settled(ctx, ends, h.config.Evaluate.MaxWait)
+	err = h.positions.Settled(ctx, ends, h.config.Evaluate.MaxWait)
 	if errors.Is(err, consumers.ErrBehind) {
 		return churn.TickIncomplete, err.Error(), nil
 	}
 	return churn.TickRun, "", err
+}
+
+// settleFeedback waits until what people did by an instant is visible. Where that takes too long it is answered when it is.
+func (h *holder) settleFeedback(ctx context.Context, by time.Time) error {
+	if !by.After(h.heard) {
+		return nil
+	}
+	asked := h.clock()
+	feedback := h.consumers.FeedbackPositions()
+	ends, err := feedback.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	err = feedback.Settled(ctx, ends, h.config.Evaluate.MaxWait)
+	if err != nil && !errors.Is(err, consumers.ErrBehind) {
+		return err
+	}
+	if h.heard = asked; err != nil {
+		slog.Warn("a tick does not wait for feedback any longer", "error", err)
+	}
+	return nil
 }
 
 func (h *holder) engine() *rules.Engine {
@@ -179,7 +200,7 @@ func (h *holder) engine() *rules.Engine {
 	defaults["churn.alerts"], defaults["churn.handoffs"] = topics.Alerts, topics.Handoffs
 	from, _ := h.config.Evaluate.from() // Validate has read it
 	return &rules.Engine{
-		Set: h.rules, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, Clock: h.clock, From: from,
+		Set: h.rules, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, SettleFeedback: h.settleFeedback, Clock: h.clock, From: from,
 		Schedule: h.config.Evaluate.Schedule, HoldoutShare: h.config.Evaluate.HoldoutShare, TellAll: h.tellAll, Topics: defaults,
 		Source: "aftershock", Writer: h.writer, Outage: warehouse.Overloaded, Observe: h.watch.observe(h.wake),
 	}
