@@ -134,12 +134,12 @@ func alertTable(alerts []churn.Transition) string {
 		l := lineOf(a)
 		state, since := string(l.State), ""
 		if l.By != "" && l.State != churn.Resolved {
-			state += " (" + l.By + ")"
+			state += " (" + visible(l.By) + ")"
 		}
 		if l.StartsAt != nil {
 			since = l.StartsAt.Format(time.DateOnly)
 		}
-		t.AppendRow(table.Row{l.Fingerprint[:min(shown, len(l.Fingerprint))], state, l.Severity, strings.TrimSpace(l.ValueAtRisk + " " + l.Currency), since, l.Owner, l.Summary, l.Untold})
+		t.AppendRow(table.Row{l.Fingerprint[:min(shown, len(l.Fingerprint))], state, l.Severity, strings.TrimSpace(l.ValueAtRisk + " " + l.Currency), since, visible(l.Owner), visible(l.Summary), l.Untold})
 	}
 	t.AppendFooter(table.Row{fmt.Sprint(len(alerts), " alerts")})
 	return t.Render()
@@ -246,7 +246,7 @@ func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e expl
 // write prints the explanation for a person.
 func (e explained) write(w io.Writer) error {
 	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line := func(format string, args ...any) { b.WriteString(visibleLines(fmt.Sprintf(format, args...)) + "\n") } // clients' words are in it
 	line("%s", e.Alert.Summary)
 	if d := e.Why["description"]; d != "" {
 		line("%s", d)
@@ -388,7 +388,7 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 			if outcome != churn.FeedbackApplied {
 				return fmt.Errorf("%s %s changed nothing: %s", name, f.Fingerprint[:shown], outcome)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:shown], name, f.Who, t.Annotations["summary"])
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:shown], name, f.Who, visible(t.Annotations["summary"]))
 			return nil
 		})
 	}

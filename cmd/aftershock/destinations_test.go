@@ -34,7 +34,7 @@ func TestAlertmanagerShowsWhatTheLogSays(t *testing.T) {
 	}
 	s.produce(t, slices.Collect(simulation.Records()))
 	for _, now := range []time.Time{config.To.AddDate(0, 0, -30), config.To} {
-		published := s.runAsOf(t, "0 6 * * 1", config.To.AddDate(0, -3, 0), now)
+		published := s.asOf(t, "0 6 * * 1", config.To.AddDate(0, -3, 0), now)
 		var shown []struct{ Labels map[string]string }
 		response, err := http.Get(server.URL() + "/api/v2/alerts")
 		if err != nil {
@@ -61,26 +61,6 @@ func TestAlertmanagerShowsWhatTheLogSays(t *testing.T) {
 		}
 		t.Logf("at %s, after %d transitions, Alertmanager shows %d alerts; %s more are held out", now.Format(time.DateOnly), published, len(got), strings.TrimSpace(held))
 	}
-}
-
-// runAsOf is `aftershock run --until-idle` at an instant, by a process of its own.
-func (s *server) runAsOf(t *testing.T, schedule string, from, now time.Time) (published int) {
-	t.Helper()
-	config := s.config
-	config.Evaluate.Schedule, config.Evaluate.From = schedule, from.Format(time.RFC3339)
-	p, err := assemble(config, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	p.tellAll = true
-	if err := p.check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if published, err = p.untilIdle(t.Context(), now, nil); err != nil {
-		t.Fatal(err)
-	}
-	return published
 }
 
 // TestWebhookIsToldOnceByTheRealProgram: the configuration from the environment, the whole road, a restart. What is refused is
@@ -125,7 +105,7 @@ func TestWebhookIsToldOnceByTheRealProgram(t *testing.T) {
 	}
 	s.produce(t, slices.Collect(simulation.Records()))
 	for _, now := range []time.Time{simulated.To.AddDate(0, 0, -30), simulated.To, simulated.To} {
-		s.runAsOf(t, "0 6 * * 1", simulated.To.AddDate(0, -2, 0), now)
+		s.untilIdle(t, "0 6 * * 1", simulated.To.AddDate(0, -2, 0), now)
 	}
 	s.is(t, "SELECT count() FROM alert_log WHERE topic != ''", strconv.Itoa(len(told)))
 	for id, n := range told {

@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/segmentio/kafka-go"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/embedded/testservers"
@@ -198,8 +199,8 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// untilIdle is `aftershock run --until-idle` at a given time, of rule groups that begin at another.
-func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (published int) {
+// asOf is `aftershock run --until-idle` at a given time, of rule groups that begin at another, by a process of its own.
+func (s *server) asOf(t *testing.T, schedule string, from, now time.Time) (published int) {
 	t.Helper()
 	config := s.config
 	config.Evaluate.Schedule, config.Evaluate.From = schedule, from.Format(time.RFC3339)
@@ -215,7 +216,19 @@ func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (
 	if published, err = p.untilIdle(t.Context(), now, nil); err != nil {
 		t.Fatal(err)
 	}
-	topics := &consumers.Positions{Kafka: p.kafka, Group: "nobody", Topics: []string{p.kafka.Topics().Alerts, p.kafka.Topics().Handoffs}}
+	return published
+}
+
+// untilIdle is asOf where nothing was published before, and looks whether all of it is on the topics.
+func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (published int) {
+	t.Helper()
+	published = s.asOf(t, schedule, from, now)
+	kafka, err := broker.Connect(s.config.Kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	topics := &consumers.Positions{Kafka: kafka, Group: "nobody", Topics: []string{kafka.Topics().Alerts, kafka.Topics().Handoffs}}
 	ends, err := topics.Ends(t.Context())
 	if err != nil {
 		t.Fatal(err)
