@@ -28,6 +28,7 @@ require (
 	go.etcd.io/gofail v0.2.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/term v0.47.0
+	gonum.org/v1/gonum v0.17.0
 	pgregory.net/rapid v1.3.0
 )
 

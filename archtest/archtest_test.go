@@ -26,7 +26,7 @@ const module = "github.com/aftershock/aftershock"
 // house and must be added before they may exist.
 var (
 	ground = []string{"churn", "broker"}
-	parts  = []string{"consumers", "warehouse", "rules", "publish", "console", "sources", "simulate", "embedded"}
+	parts  = []string{"consumers", "warehouse", "rules", "publish", "console", "sources", "simulate", "hindsight", "embedded"}
 	top    = []string{"cmd/aftershock"}
 	beside = []string{"bench", "chaos", "deploy", "scripts", "archtest"} // may look at everything, nothing may lean on them
 )
@@ -57,6 +57,7 @@ var fenced = []struct {
 	{"github.com/itchyny/gojq", []string{"sources"}, "mappings are a matter of sources"},
 	{"github.com/goccy/go-yaml", []string{"rules", "cmd/aftershock"}, "YAML is read where a person writes it: rules and configuration"},
 	{"github.com/caarlos0/env", []string{"cmd/aftershock"}, "parts are given their configuration and never look for it"},
+	{"gonum.org/v1/gonum", []string{"hindsight"}, "statistics are told in one place, with the intervals that belong to them"},
 	{"github.com/spf13/cobra", []string{"cmd/aftershock"}, "parts do not know that there is a command line"},
 	{"github.com/jedib0t/go-pretty", []string{"cmd/aftershock"}, "what a person sees in a terminal is made in cmd"},
 	{"github.com/prometheus/client_golang", []string{"consumers", "publish", "console", "cmd/aftershock"},
