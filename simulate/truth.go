@@ -3,6 +3,7 @@ package simulate
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -41,6 +42,7 @@ type dealTruth struct {
 	Intensity  float64        `json:"intensity"`         // 0..1, what the group is cut from
 	Hazard     float64        `json:"hazard,omitempty"`  // of loss, a year; of won new and renewal deals
 	LostAt     *time.Time     `json:"lost_at,omitempty"` // churned_at of the contract that this deal began
+	EndsAt     *time.Time     `json:"ends_at,omitempty"` // as agreed
 	OverAt     *time.Time     `json:"over_at,omitempty"` // renewed or lost: the end of exposure to the hazard
 	Attempts   int            `json:"attempts,omitempty"`
 	Late       bool           `json:"late,omitempty"`
@@ -190,6 +192,7 @@ func (c *Config) truth(l *life, sum *Summary) []any {
 			Outcome: d.outcome, ClosedAt: d.closedAt, Group: d.group.String(), Intensity: d.hardness, Hazard: d.hazard,
 			LostAt: encodeTime(d.lostAt), Attempts: attempts[i], Late: j.late, Mistake: j.mistake.String()}
 		if d.base() {
+			line.EndsAt = encodeTime(d.endsAt)
 			if a.Group == "" {
 				a.Group, a.Hazard = line.Group, d.hazard
 			}
@@ -246,6 +249,59 @@ func (s *Summary) count(j journey) {
 	if j.mistake != noMistake {
 		s.Corrected++
 	}
+}
+
+// ReadTerms reads the terms of contracts, and what really became of them, from what Write wrote.
+func ReadTerms(r io.Reader) ([]churn.Term, error) {
+	var terms []churn.Term
+	last := map[string]int{} // the term that a contract is in, by account and contract
+	lines := json.NewDecoder(r)
+	for n := 1; ; n++ {
+		var line json.RawMessage
+		var kind struct{ Type string }
+		var d dealTruth
+		err := lines.Decode(&line)
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			err = json.Unmarshal(line, &kind)
+		}
+		if err == nil && kind.Type == "deal" {
+			err = json.Unmarshal(line, &d)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if d.Type != "deal" || d.Outcome != churn.Won {
+			continue
+		}
+		key := d.AccountID + "\x00" + d.ContractID
+		if i, held := last[key]; held && d.DealType == churn.DealDowngrade {
+			if t := &terms[i]; t.DowngradedAt.IsZero() || d.ClosedAt.Before(t.DowngradedAt) {
+				t.DowngradedAt = d.ClosedAt
+			}
+		}
+		if !d.DealType.Base() {
+			continue
+		}
+		if d.EndsAt == nil {
+			return nil, fmt.Errorf("line %d: deal %s says no ends_at: is it of an older version? try aftershock simulate --truth", n, d.DealID)
+		}
+		t := churn.Term{AccountID: d.AccountID, ContractID: d.ContractID, DealID: d.DealID, ClosedAt: d.ClosedAt, EndsAt: *d.EndsAt, Fate: churn.Open}
+		switch {
+		case d.LostAt != nil:
+			t.Fate, t.OverAt = churn.Churned, *d.LostAt
+		case d.OverAt != nil:
+			t.Fate, t.OverAt = churn.Renewed, *d.OverAt
+		}
+		last[key] = len(terms)
+		terms = append(terms, t)
+	}
+	if len(terms) == 0 {
+		return nil, errors.New("no term of a contract stands in it: it is not what aftershock simulate --truth writes")
+	}
+	return terms, nil
 }
 
 // base reports whether the deal begins a time of exposure to the hazard of loss.

@@ -215,3 +215,35 @@ func BenchmarkTruth(b *testing.B) {
 		}
 	}
 }
+
+// TestTermsOfTheTruth: what is read back is what the summary counts.
+func TestTermsOfTheTruth(t *testing.T) {
+	s := world(t, func(c *Config) { c.Accounts, c.ChurnRate = 300, 0.3 })
+	var b bytes.Buffer
+	if err := s.WriteTruth(&b); err != nil {
+		t.Fatal(err)
+	}
+	terms, err := ReadTerms(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, bases, fates, downgraded := s.Truth().Summary(), 0, map[churn.Fate]int{}, 0
+	for _, n := range sum.Groups {
+		bases += n
+	}
+	for _, x := range terms {
+		fates[x.Fate]++
+		downgraded += one(!x.DowngradedAt.IsZero())
+		if bad := x.EndedBadly(); !bad.IsZero() && (bad.Before(x.ClosedAt) || !x.OverAt.IsZero() && bad.After(x.OverAt)) {
+			t.Errorf("%s went wrong outside of its term: %+v", x.DealID, x)
+		}
+	}
+	if len(terms) != bases || fates[churn.Churned] != sum.Lost || fates[churn.Renewed] == 0 || fates[churn.Open] == 0 || downgraded < 10 {
+		t.Errorf("%d terms, %v, %d downgraded; the summary says %d, %d lost", len(terms), fates, downgraded, bases, sum.Lost)
+	}
+	for _, text := range []string{"", `{"type":"ticket"}`, `{"type":"deal","outcome":"won","deal_type":"new"}`, "{", `{"type":"deal","closed_at":5}`} {
+		if _, err := ReadTerms(strings.NewReader(text)); err == nil {
+			t.Errorf("%q is taken for a truth", text)
+		}
+	}
+}
