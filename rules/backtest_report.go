@@ -66,6 +66,9 @@ type PastAlert struct {
 	amount float64
 }
 
+// Amount is the value at risk for comparing alerts with one another; 0 where it is not known.
+func (a PastAlert) Amount() float64 { return a.amount }
+
 // OwnerPast is how many alerts an owner would have been told of.
 type OwnerPast struct {
 	Owner string         `json:"owner"`

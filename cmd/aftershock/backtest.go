@@ -5,26 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/hindsight"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
+// past is what a backtest found: what rules would have said, and whether that foretold what became of contracts.
+type past struct {
+	*rules.BacktestReport
+	Outcomes *hindsight.Report `json:"outcomes"`
+
+	terms []churn.Term
+}
+
 func rulesBacktest() *cobra.Command {
-	var from, to, schedule string
+	var from, to, schedule, horizon, truth, page string
 	var files, others []string
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "backtest --from TIME [--to TIME]", Short: "Run rules over the past: when would each have fired?", Args: cobra.NoArgs,
 		Long: `Backtest evaluates every tick of a span of the past, by the queries and the lifecycle of the live pipeline, as known at each
 instant, with what people did with alerts. It publishes nothing and changes nothing. A tick counts as attended: what is told is what a
-process would have told that evaluated then.`,
-		Example: "  aftershock rules backtest --from 2025-01-01\n  aftershock rules backtest --from 2025-01-01 --rules mine.yaml --compare milder.yaml",
+process would have told that evaluated then. Then it holds the alerts against what became of the contracts: docs/backtest.md
+says how.`,
+		Example: "  aftershock rules backtest --from 2025-01-01\n  aftershock rules backtest --from 2025-01-01 --rules mine.yaml --compare milder.yaml --html past.html",
 	}
 	f := c.Flags()
 	f.StringVar(&from, "from", "", "ticks after this: a date, or an RFC 3339 time")
@@ -32,6 +45,9 @@ process would have told that evaluated then.`,
 	f.StringSliceVar(&files, "rules", nil, "rule files or folders (default: those of the configuration)")
 	f.StringSliceVar(&others, "compare", nil, "other rule files or folders, to be held against the first")
 	f.StringVar(&schedule, "schedule", "", "replaces every group's schedule, such as \"0 6 * * *\" for each day at 06:00")
+	f.StringVar(&horizon, "horizon", "180d", "how far an alert looks ahead: a contract that goes wrong later was not foretold")
+	f.StringVar(&truth, "truth", "", "what really became of simulated contracts, as simulate --truth wrote it (default: the view outcomes)")
+	f.StringVar(&page, "html", "", "write a page with a timeline to this file, too")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		config, err := loadConfig(c)
@@ -70,23 +86,70 @@ process would have told that evaluated then.`,
 				return err
 			}
 		}
-		var report *rules.BacktestReport
+		span := hindsight.Span{From: b.From, To: b.To}
+		if span.Horizon, err = rules.ParseDuration(horizon); err != nil {
+			return usageError{fmt.Errorf("--horizon: %w", err)}
+		}
+		r := &past{}
+		if truth != "" { // read first: a backtest may take minutes
+			if r.terms, err = readTruth(truth); err != nil {
+				return err
+			}
+		}
 		err = withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
 			}
-			report, err = backtest(c.Context(), b, w)
+			if r.BacktestReport, err = backtest(c.Context(), b, w); err == nil && truth == "" {
+				r.terms, err = w.Terms(c.Context())
+			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return writeJSON(c.OutOrStdout(), report)
+		if err := r.judge(span); err != nil {
+			return err
 		}
-		return writeBacktest(c.OutOrStdout(), report)
+		if page != "" {
+			if err := writePage(page, r); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			return writeJSON(c.OutOrStdout(), r)
+		}
+		return writeBacktest(c.OutOrStdout(), r)
 	}
 	return c
+}
+
+func readTruth(path string) ([]churn.Term, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the truth: %w", err)
+	}
+	defer f.Close()
+	terms, err := simulate.ReadTerms(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading the truth %s: %w", path, err)
+	}
+	return terms, nil
+}
+
+// judge holds the alerts against what became of contracts.
+func (p *past) judge(span hindsight.Span) (err error) {
+	var names []string
+	var alerts []hindsight.Alert
+	for _, r := range p.Rules {
+		names = append(names, r.Rule)
+	}
+	for _, a := range p.Alerts {
+		// By its identity: an alert of an account names one of its contracts, but speaks of all.
+		alerts = append(alerts, hindsight.Alert{Rule: a.Rule, AccountID: a.Identity["account_id"], ContractID: a.Identity["contract_id"], At: a.FiredAt})
+	}
+	p.Outcomes, err = span.Judge(p.terms, names, alerts)
+	return err
 }
 
 // backtest runs over the past that a warehouse holds.
@@ -124,7 +187,7 @@ func instantOf(flag, text string) (time.Time, error) {
 }
 
 // writeBacktest prints the report for a person.
-func writeBacktest(w io.Writer, r *rules.BacktestReport) error {
+func writeBacktest(w io.Writer, r *past) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d ticks after %s until %s", r.Ticks, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	if r.Schedule != "" {
@@ -157,6 +220,7 @@ func writeBacktest(w io.Writer, r *rules.BacktestReport) error {
 		}
 		b.WriteString("\n" + t.Render() + "\n")
 	}
+	writeOutcomes(&b, r.Outcomes)
 	if r.Feedback != nil {
 		fmt.Fprintf(&b, "\nfeedback of people: %d applied, %d changed nothing\n", r.Feedback.Applied, r.Feedback.Refused)
 	}
@@ -169,6 +233,34 @@ func writeBacktest(w io.Writer, r *rules.BacktestReport) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeOutcomes prints how well each rule did, and how that is to be read.
+func writeOutcomes(b *strings.Builder, o *hindsight.Report) {
+	t := screenTable(fmt.Sprintf("WHAT BECAME OF CONTRACTS: %d TERMS, %d LOST, %d DOWNGRADED", o.Terms, o.Churned, o.Downgraded),
+		table.Row{"rule", "precision", "recall", "days ahead", "lift", "verdict"})
+	for _, x := range o.Rules {
+		t.AppendRow(table.Row{x.Rule, shareText(x.Precision), shareText(x.Recall), leadText(x.LeadDays), x.Lift.Text(), x.Verdict})
+	}
+	fmt.Fprintf(b, "\n%s\nWithin %.0f days of an alert; intervals of 95 %%, those of the lift for all rules together. Lift: how many times as often contracts\n"+
+		"went wrong while alerted as others with as many days to their end.\n", t.Render(), o.HorizonDays)
+}
+
+func shareText(s hindsight.Share) string {
+	switch {
+	case s.Of == 0:
+		return ""
+	case s.Share == nil:
+		return fmt.Sprintf("%d of %d", s.Hits, s.Of)
+	}
+	return fmt.Sprintf("%d of %d: %.0f %% (%.0f to %.0f)", s.Hits, s.Of, 100**s.Share, 100**s.Low, 100**s.High)
+}
+
+func leadText(m hindsight.Median) string {
+	if m.Median == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f (%.0f to %.0f)", *m.Median, *m.Low, *m.High)
 }
 
 // ownersShown is how many owners a screen has room for.
