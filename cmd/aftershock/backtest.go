@@ -213,7 +213,7 @@ func writeBacktest(w io.Writer, r *past) error {
 		t := screenTable("ALERTS TOLD, BY OWNER", table.Row{"owner", "alerts", "a week", "most in a week"})
 		for i, o := range r.Owners {
 			if i == ownersShown {
-				t.AppendFooter(table.Row{fmt.Sprintf("and %d more: --json has all", len(r.Owners)-i)})
+				t.SetCaption("%d more are in the output of --json", len(r.Owners)-i)
 				break
 			}
 			t.AppendRow(table.Row{visible(o.Owner), o.Told, fmt.Sprintf("%.1f", float64(o.Told)/weeks), o.Most})
