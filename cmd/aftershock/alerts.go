@@ -139,10 +139,19 @@ func alertTable(alerts []churn.Transition) string {
 		if l.StartsAt != nil {
 			since = l.StartsAt.Format(time.DateOnly)
 		}
-		t.AppendRow(table.Row{l.Fingerprint[:min(shown, len(l.Fingerprint))], state, l.Severity, strings.TrimSpace(l.ValueAtRisk + " " + l.Currency), since, visible(l.Owner), visible(l.Summary), l.Untold})
+		t.AppendRow(table.Row{l.Fingerprint[:min(shown, len(l.Fingerprint))], state, l.Severity, atRisk(a), since, visible(l.Owner), visible(l.Summary), l.Untold})
 	}
 	t.AppendFooter(table.Row{fmt.Sprint(len(alerts), " alerts")})
 	return t.Render()
+}
+
+// atRisk is what is at stake, for a person.
+func atRisk(a churn.Transition) string {
+	amount, known := a.ValueAtRisk.Amount.Float64()
+	if !a.ValueAtRisk.Known || !known {
+		return ""
+	}
+	return thousands(amount) + " " + a.Currency
 }
 
 // theAlert finds the one alert whose fingerprint begins so.
