@@ -48,6 +48,7 @@ var errSaid = errors.New("a measurement failed")
 // options are the flags.
 type options struct {
 	deals, tickets, rounds, outage int
+	past                           int
 	history                        []int
 	only                           []string
 	profile                        string
@@ -64,7 +65,7 @@ const (
 	partUpkeep  = "upkeep"
 )
 
-var parts = []string{partDeals, partTickets, partDelay, partOutage, partUpkeep}
+var parts = []string{partDeals, partTickets, partDelay, partOutage, partUpkeep, partBacktest}
 
 func readOptions(args []string) (options, error) {
 	var o options
@@ -73,6 +74,7 @@ func readOptions(args []string) (options, error) {
 	flags.IntVar(&o.tickets, "tickets", 1_000_000, "tickets that each contestant reads in a round")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds, of which the median is printed")
 	flags.IntVar(&o.outage, "outage", 10, "minutes that ClickHouse is away in the measurement of memory")
+	flags.IntVar(&o.past, "past", pastTickets, "tickets of the two years that the backtest runs over")
 	history := flags.String("history", "1e6,1e7", "tickets of history for upkeep, separated by commas")
 	only := flags.String("only", "", "measure only these, separated by commas: "+strings.Join(parts, ", ")+" (upkeep includes the rule)")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write the processor profile of each measurement to files whose names begin so")
@@ -86,8 +88,8 @@ func readOptions(args []string) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("%q is no flag: try -h", flags.Arg(0))
 	}
-	if o.rounds < 1 || o.deals < 1 || o.tickets < 1 || o.outage < 1 {
-		return o, errors.New("-rounds, -deals, -tickets and -outage must be at least 1: to leave a measurement out, try -only")
+	if o.rounds < 1 || o.deals < 1 || o.tickets < 1 || o.outage < 1 || o.past < 1 {
+		return o, errors.New("-rounds, -deals, -tickets, -past and -outage must be at least 1: to leave a measurement out, try -only")
 	}
 	for size := range strings.SplitSeq(*history, ",") {
 		n, err := strconv.ParseFloat(strings.TrimSpace(size), 64)
@@ -154,6 +156,9 @@ func (o options) measurePart(ctx context.Context, part string, s *servers) error
 	case partOutage:
 		return s.outage(ctx, o.outage)
 	}
+	if part == partBacktest {
+		return o.inProcess(ctx, part+"="+strconv.Itoa(o.past), s, os.Stdout)
+	}
 	for _, n := range o.history {
 		if err := o.inProcess(ctx, part+"="+strconv.Itoa(n), s, os.Stdout); err != nil {
 			return err
@@ -195,14 +200,19 @@ func (o options) measureOne(ctx context.Context) error {
 		debug.SetMemoryLimit(memoryLimit) // as `aftershock run` does
 	}
 	part, size, _ := strings.Cut(o.measure, "=")
-	if part != partUpkeep {
+	if part != partUpkeep && part != partBacktest {
 		return s.compete(ctx, o.measure)
 	}
 	n, err := strconv.Atoi(size)
 	if err != nil {
 		return err
 	}
-	if err := s.upkeep(ctx, n, o.rounds); err != nil {
+	if part == partBacktest {
+		err = s.backtest(ctx, n)
+	} else {
+		err = s.upkeep(ctx, n, o.rounds)
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Printf("  peak resident memory of the pipeline's process: %d MB\n", peakMemory()>>20)

@@ -34,6 +34,9 @@ var rowsRead string
 //go:embed merges.sql
 var merges string
 
+//go:embed contracts_held.sql
+var contractsHeld string
+
 //go:embed drop_database.sql
 var dropDatabase string
 

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -32,15 +33,70 @@ type replay struct {
 	feedback []churn.FeedbackEvent // not heard yet
 }
 
-// Queries are the texts that the rules of a set ask the warehouse.
-func (s *Set) Queries() []string {
-	queries := []string{freshnessQuery}
-	for _, g := range s.Groups {
-		for _, r := range g.Rules {
+// Foreseeing is a Warehouse that is told, before an instant is looked from, what will be asked of it: each query as often as it
+// will be. It is told of two instants more while it answers as of one.
+type Foreseeing interface {
+	Expect(ctx context.Context, at time.Time, queries []string)
+}
+
+// ahead is how many moments to come a warehouse is told of: one that costs much is begun before a cheap one is over.
+const ahead = 2
+
+// turn is one tick of one group.
+type turn struct {
+	of   *replay
+	l    *ledger
+	tick time.Time
+}
+
+// at is the instant that the turn looks from.
+func (t turn) at() time.Time { return t.tick.Add(-t.l.group.EvalDelay) }
+
+// agenda lists every turn in the order in which they come. Of several at once those that look from the same instant follow one
+// another, as what is known at an instant is read once.
+func (b *Backtest) agenda(replays []*replay) (all []turn) {
+	for _, r := range replays {
+		for _, l := range r.ledgers {
+			for tick := range l.schedule.Ticks(l.tick, b.To) {
+				all = append(all, turn{r, l, tick})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b turn) int {
+		return cmp.Or(a.tick.Compare(b.tick), cmp.Compare(b.l.group.EvalDelay, a.l.group.EvalDelay))
+	})
+	return all
+}
+
+// moments cuts an agenda into runs of turns that look from the same instant.
+func moments(agenda []turn) (all [][]turn) {
+	for len(agenda) > 0 {
+		n := 1
+		for n < len(agenda) && agenda[n].at().Equal(agenda[0].at()) {
+			n++
+		}
+		all, agenda = append(all, agenda[:n]), agenda[n:]
+	}
+	return all
+}
+
+// expect tells the warehouse what will be asked at a moment.
+func (b *Backtest) expect(ctx context.Context, all [][]turn, n int) {
+	w, ok := b.Warehouse.(Foreseeing)
+	if !ok || n >= len(all) {
+		return
+	}
+	turns := all[n]
+	var queries []string
+	for _, t := range turns {
+		if t.l.group.namesSources() {
+			queries = append(queries, freshnessQuery)
+		}
+		for _, r := range t.l.group.Rules {
 			queries = append(queries, r.Query)
 		}
 	}
-	return queries
+	w.Expect(ctx, turns[0].at(), queries)
 }
 
 // Run evaluates every tick and returns the ledgers of Set and of Compare, which is empty where there is none.
@@ -57,30 +113,27 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 		}
 		replays = append(replays, second)
 	}
-	done, total := 0, 0
-	for _, r := range replays {
-		for _, l := range r.ledgers {
-			for range l.schedule.Ticks(l.tick, b.To) {
-				total++
-			}
-		}
+	agenda := b.agenda(replays)
+	done, total := 0, len(agenda)
+	all := moments(agenda)
+	for n := range ahead {
+		b.expect(ctx, all, n)
 	}
-	for {
-		r, l, tick := b.next(replays)
-		if l == nil {
-			break
-		}
-		if err := r.hear(ctx, tick); err != nil {
-			return nil, nil, err
-		}
-		err := r.engine.retry(ctx, l.group.Name, false, func() error {
-			return r.engine.evaluate(ctx, l, tick, churn.TickRun, "")
-		})
-		if err != nil {
-			return nil, nil, fmt.Errorf("tick %s of group %s: %w", tick.Format(time.RFC3339), l.group.Name, err)
-		}
-		if done++; progress != nil {
-			progress(done, total)
+	for n, now := range all {
+		b.expect(ctx, all, n+ahead)
+		for _, t := range now {
+			if err := t.of.hear(ctx, t.tick); err != nil {
+				return nil, nil, err
+			}
+			err := t.of.engine.retry(ctx, t.l.group.Name, false, func() error {
+				return t.of.engine.evaluate(ctx, t.l, t.tick, churn.TickRun, "")
+			})
+			if err != nil {
+				return nil, nil, fmt.Errorf("tick %s of group %s: %w", t.tick.Format(time.RFC3339), t.l.group.Name, err)
+			}
+			if done++; progress != nil {
+				progress(done, total)
+			}
 		}
 	}
 	for _, r := range replays {
@@ -103,23 +156,6 @@ func (b *Backtest) open(ctx context.Context, set *Set) (*replay, error) {
 	var err error
 	r.ledgers, err = r.engine.open(ctx, b.From, false)
 	return r, err
-}
-
-// next is the tick that comes first; of several at once those that look from the same instant follow one another, as what is
-// known at an instant is read once.
-func (b *Backtest) next(replays []*replay) (first *replay, of *ledger, tick time.Time) {
-	for _, r := range replays {
-		for _, l := range r.ledgers {
-			t := l.schedule.Next(l.tick)
-			if t.IsZero() || t.After(b.To) {
-				continue
-			}
-			if of == nil || t.Before(tick) || t.Equal(tick) && l.group.EvalDelay > of.group.EvalDelay {
-				first, of, tick = r, l, t
-			}
-		}
-	}
-	return first, of, tick
 }
 
 // hear applies what people did and was known by an instant. What no alert had then changes nothing, as it did then.

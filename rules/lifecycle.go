@@ -43,8 +43,7 @@ type alert struct {
 	identity    map[string]string
 	accountID   string
 	contractID  string
-	labels      map[string]string
-	notes       map[string]string
+	row         churn.Row // what its texts are filled with, where it comes to that
 	value       churn.OptionalMoney
 	currency    string
 	happenedAt  time.Time
@@ -73,8 +72,9 @@ type lifecycle struct {
 	retired      map[string]int // episodes that fingerprints had in other groups, where their rule stood before
 }
 
-// step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure.
-func (l lifecycle) step(before prior, group []*Rule, seen []observation) []churn.Transition {
+// step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure. It
+// fails where the text of an alert that is to be told cannot be filled.
+func (l lifecycle) step(before prior, group []*Rule, seen []observation) ([]churn.Transition, error) {
 	var out []churn.Transition
 	emit := func(t churn.Transition, changed bool) {
 		if changed {
@@ -88,7 +88,14 @@ func (l lifecycle) step(before prior, group []*Rule, seen []observation) []churn
 		for _, a := range o.alerts {
 			present[a.fingerprint] = true
 			was, known := before[a.fingerprint]
-			emit(l.met(o.rule, was, known, a))
+			next, changed := l.met(o.rule, was, known, a)
+			if changed { // most rows of most ticks change nothing, and filling their texts would cost most of the tick
+				var err error
+				if next.Labels, next.Annotations, err = o.rule.render(a.row); err != nil {
+					return nil, fmt.Errorf("%s: %w", describe(a.identity), err)
+				}
+			}
+			emit(next, changed)
 		}
 		emit(l.health(before, o))
 	}
@@ -115,7 +122,7 @@ func (l lifecycle) step(before prior, group []*Rule, seen []observation) []churn
 	slices.SortStableFunc(out, func(a, b churn.Transition) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
-	return out
+	return out, nil
 }
 
 // made finishes a transition of this instant.
@@ -146,7 +153,7 @@ func (l lifecycle) met(r *Rule, was churn.Transition, known bool, a alert) (chur
 	next := next(was)
 	next.Fingerprint, next.Rule, next.RuleVersion, next.Severity, next.Kind = a.fingerprint, r.Name, r.Version, r.Severity, r.Kind
 	next.Identity, next.AccountID, next.ContractID = a.identity, a.accountID, a.contractID
-	next.Labels, next.Annotations, next.ValueAtRisk, next.Currency = a.labels, a.notes, a.value, a.currency
+	next.ValueAtRisk, next.Currency = a.value, a.currency
 	if was.Escalated {
 		next.Severity = was.Severity
 	}
@@ -318,9 +325,7 @@ func (r *Rule) read(rows []churn.Row) ([]alert, error) {
 		if at, ok := row[r.HappenedAt].(time.Time); ok {
 			a.happenedAt = at
 		}
-		if a.labels, a.notes, err = r.render(row); err != nil {
-			return nil, fmt.Errorf("%s: %w", describe(a.identity), err)
-		}
+		a.row = row
 		alerts = append(alerts, a)
 	}
 	return alerts, nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"text/template"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
@@ -77,7 +78,7 @@ func story(r Rule, l lifecycle, script string) ([]string, []churn.Transition) {
 		if group != nil {
 			seen = []observation{o}
 		}
-		for _, t := range l.step(before, group, seen) {
+		for _, t := range stepped(l, before, group, seen) {
 			note(t)
 		}
 	}
@@ -268,10 +269,14 @@ func TestReadRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := alerts[0]
-	if want := "Acme 1,234,568 EUR 8.3% 1 day 2026-01-01 price reduction, downgrade unknown"; a.notes["summary"] != want {
-		t.Errorf("got %q", a.notes["summary"])
+	labels, notes, err := r.render(a.row)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if a.labels["owner"] != "Max" || a.currency != "EUR" || plain(a.value) != "1234567.5" || a.identity["n"] != "1" {
+	if want := "Acme 1,234,568 EUR 8.3% 1 day 2026-01-01 price reduction, downgrade unknown"; notes["summary"] != want {
+		t.Errorf("got %q", notes["summary"])
+	}
+	if labels["owner"] != "Max" || a.currency != "EUR" || plain(a.value) != "1234567.5" || a.identity["n"] != "1" {
 		t.Errorf("got %+v", a)
 	}
 	if _, err = r.read([]churn.Row{row(1), row(2), row(1)}); err == nil || !strings.Contains(err.Error(), "two rows with one identity (account_id=A, n=1)") {
@@ -284,9 +289,22 @@ func TestReadRows(t *testing.T) {
 	}
 	short := row(1)
 	delete(short, "premium")
-	if _, err = r.read([]churn.Row{short}); err == nil || !strings.Contains(err.Error(), "account_id=A, n=1: filling annotations.summary") {
+	if alerts, err = r.read([]churn.Row{short}); err != nil {
 		t.Error(err)
 	}
+	_, err = lifecycle{at: start}.step(prior{}, []*Rule{r}, []observation{{rule: r, alerts: alerts}})
+	if err == nil || !strings.Contains(err.Error(), "account_id=A, n=1: filling annotations.summary") {
+		t.Error(err)
+	}
+}
+
+// stepped is step where no text can fail.
+func stepped(l lifecycle, before prior, group []*Rule, seen []observation) []churn.Transition {
+	out, err := l.step(before, group, seen)
+	if err != nil {
+		panic(err)
+	}
+	return out
 }
 
 func TestTheRuleItselfHasStates(t *testing.T) {
@@ -295,7 +313,7 @@ func TestTheRuleItselfHasStates(t *testing.T) {
 	var said []string
 	for i, o := range []observation{{}, {failed: true, why: "no table"}, {failed: true, why: "another reason"}, {partial: true, why: "deals are silent"}, {}, {}, {failed: true}} {
 		o.rule = &r
-		for _, x := range (lifecycle{at: start.Add(time.Duration(i) * time.Hour)}).step(before, []*Rule{&r}, []observation{o}) {
+		for _, x := range stepped(lifecycle{at: start.Add(time.Duration(i) * time.Hour)}, before, []*Rule{&r}, []observation{o}) {
 			before[x.Fingerprint] = x
 			said = append(said, fmt.Sprintf("%d:%s/%s/%d.%d %s", i, x.State, x.Reason, x.Episode, x.Sequence, x.Annotations["description"]))
 			if published(x) {
@@ -307,7 +325,7 @@ func TestTheRuleItselfHasStates(t *testing.T) {
 	if !slices.Equal(said, want) {
 		t.Errorf("got %q", said)
 	}
-	gone := lifecycle{at: start.Add(7 * time.Hour)}.step(before, nil, nil)
+	gone := stepped(lifecycle{at: start.Add(7 * time.Hour)}, before, nil, nil)
 	if len(gone) != 1 || gone[0].State != churn.Resolved || gone[0].Reason != ReasonRemoved {
 		t.Errorf("the rule is gone: %+v", gone)
 	}
@@ -316,7 +334,7 @@ func TestTheRuleItselfHasStates(t *testing.T) {
 // valued is an alert of an owner with so much at stake.
 func valued(r *Rule, account, owner, amount string) alert {
 	a := seenAlert(r, account)
-	a.labels = map[string]string{"owner": owner}
+	a.row = churn.Row{"owner": owner}
 	if amount != "" {
 		a.value = churn.MustMoney(amount)
 	}
@@ -324,13 +342,13 @@ func valued(r *Rule, account, owner, amount string) alert {
 }
 
 func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
-	r := Rule{Name: "R", Identity: []string{"account_id"}}
+	r := Rule{Name: "R", Identity: []string{"account_id"}, texts: []text{{section: "labels", name: "owner", body: template.Must(template.New("owner").Parse("{{ .owner }}"))}}}
 	before := prior{}
 	monday := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 	tick := func(at time.Time, alerts ...alert) string {
 		var said []string
 		l := lifecycle{at: at, maximum: 2, zone: time.UTC}
-		for _, x := range l.step(before, []*Rule{&r}, []observation{{rule: &r, alerts: alerts}}) {
+		for _, x := range stepped(l, before, []*Rule{&r}, []observation{{rule: &r, alerts: alerts}}) {
 			before[x.Fingerprint] = x
 			how := "told"
 			if !published(x) {
@@ -378,7 +396,7 @@ func TestFactsThatArriveLateFireLate(t *testing.T) {
 	} {
 		a := seenAlert(&r, "A")
 		a.happenedAt = start.Add(-c.ago)
-		out := lifecycle{at: start, since: c.since}.step(prior{}, []*Rule{&r}, []observation{{rule: &r, alerts: []alert{a}}})
+		out := stepped(lifecycle{at: start, since: c.since}, prior{}, []*Rule{&r}, []observation{{rule: &r, alerts: []alert{a}}})
 		if len(out) != 1 || out[0].Late != c.late || !out[0].HappenedAt.Equal(a.happenedAt) {
 			t.Errorf("%s: late %v, want %v", c.why, out[0].Late, c.late)
 		}

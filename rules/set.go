@@ -130,3 +130,8 @@ func sortedKeys[V any](m map[string]V) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// namesSources reports whether some rule of the group can have no data.
+func (g *Group) namesSources() bool {
+	return slices.ContainsFunc(g.Rules, func(r *Rule) bool { return len(r.Sources) > 0 })
+}

@@ -176,7 +176,9 @@ func (e *Engine) decide(ctx context.Context, l *ledger, entry churn.Entry, seen 
 	defer recovered(&err)
 	step := e.lifecycle(l, entry.At)
 	step.unattended = l.unattended
-	entry.Transitions = step.step(l.before, l.group.Rules, seen)
+	if entry.Transitions, err = step.step(l.before, l.group.Rules, seen); err != nil {
+		return nil, err
+	}
 	if err := e.dress(ctx, l, &entry); err != nil {
 		return nil, err
 	}
@@ -229,7 +231,7 @@ func (e *Engine) rule(ctx context.Context, r *Rule, at time.Time, ages map[strin
 
 // sourceAges asks how long each source has been silent; only for groups whose rules name sources.
 func (e *Engine) sourceAges(ctx context.Context, g *Group, at time.Time) (ages map[string]time.Duration, err error) {
-	if !slices.ContainsFunc(g.Rules, func(r *Rule) bool { return len(r.Sources) > 0 }) {
+	if !g.namesSources() {
 		return nil, nil
 	}
 	defer func() {

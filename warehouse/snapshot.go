@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -16,153 +15,179 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// Past answers rules as of one instant of the past after the other. What a view says at an instant is worked out once, kept in a
-// temporary table, and read by every rule that names the view, until another instant is asked for: most of what a rule costs
-// is its view. A query's text is the rule's own, and what it does not read from a view it reads as ever.
+// Past answers rules as of one instant of the past after the other, and is told beforehand what will be asked of the next. A view
+// that several of these queries read is worked out once and kept in a temporary table, while the instant before is still
+// being looked at; a view that one query reads is written into it. A query's text is the rule's own, and what it does not
+// read from a view it reads as ever. What was not foretold, or could not be kept, is answered by the views themselves.
 type Past struct {
 	warehouse *Warehouse
-	server    *sql.DB
-	views     []snapshot
+	server    *sql.DB // database/sql holds on to one connection, the driver's own pool does not
+	views     []View  // that depend on the instant, in the order in which they build on one another
 
-	mu      sync.Mutex
-	session *sql.Conn // temporary tables belong to it; nil: none is open
+	mu    sync.Mutex
+	sides []*side // the instant at hand and those to come, the oldest first
+
+	planning sync.Mutex
+	plans    map[string]*plan // by the queries
+}
+
+// side is one instant, in a session of its own: temporary tables belong to it.
+type side struct {
+	mu      sync.Mutex // one query at a time
+	session *sql.Conn
 	at      time.Time
+	plan    *plan
 }
 
-// snapshot is a view that depends on the instant.
-type snapshot struct {
+// plan is how some queries of one instant are answered.
+type plan struct {
+	answers map[string]string // by the text of a query: what is asked instead
+	kept    []keptView        // in the order in which they build on one another
+}
+
+// keptView is a view whose answer is kept.
+type keptView struct {
 	View
-	asOfAt  *regexp.Regexp // its name in a query
-	columns string         // those that some rule may read
-	taken   bool           // at the instant at hand
+	text    string // of the view, reading what is kept of others
+	columns string // those that some reader reads
 }
 
-// OpenPast prepares to answer these queries, and no others. The caller closes it.
-func (w *Warehouse) OpenPast(ctx context.Context, queries []string) (*Past, error) {
+// OpenPast prepares to look at the past. The caller closes it.
+func (w *Warehouse) OpenPast() (*Past, error) {
 	options, err := w.config.options()
 	if err != nil {
 		return nil, err
 	}
-	p := &Past{warehouse: w, server: clickhouse.OpenDB(options)} // database/sql holds on to one connection, the driver's own pool does not
-	if p.views, err = w.snapshots(ctx, queries); err != nil {
-		return nil, errors.Join(err, p.server.Close())
+	all, err := Views()
+	if err != nil {
+		return nil, err
+	}
+	p := &Past{warehouse: w, server: clickhouse.OpenDB(options), plans: map[string]*plan{}, sides: []*side{{}, {}, {}}}
+	for _, v := range all {
+		if strings.Contains(v.create, "{at:") {
+			p.views = append(p.views, v)
+		}
 	}
 	return p, nil
 }
 
 // Close drops what was kept.
 func (p *Past) Close() error {
+	var errs []error
+	for _, s := range p.sides {
+		s.mu.Lock()
+		errs = append(errs, s.leave())
+		s.mu.Unlock()
+	}
+	return errors.Join(append(errs, p.server.Close())...)
+}
+
+// Expect implements rules.Foreseeing: it begins to keep what these queries will read, and returns at once.
+func (p *Past) Expect(ctx context.Context, at time.Time, queries []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return errors.Join(p.leave(), p.server.Close())
-}
-
-// snapshots lists the views that depend on the instant, in the order in which they build on one another, with the columns that
-// these queries may read of them.
-func (w *Warehouse) snapshots(ctx context.Context, queries []string) ([]snapshot, error) {
-	all, err := Views()
-	if err != nil {
-		return nil, err
-	}
-	readers := slices.Clone(queries)
-	var out []snapshot
-	for _, v := range slices.Backward(all) { // whoever reads a view stands behind it
-		asOfAt := regexp.MustCompile(`\b` + regexp.QuoteMeta(v.asOfAt()))
-		read := func(text string) bool { return asOfAt.MatchString(text) || strings.Contains(text, v.inlined()) }
-		if !strings.Contains(v.create, "{at:") || !slices.ContainsFunc(readers, read) {
-			continue
+	s := p.sides[0] // what was expected longest ago is over
+	p.sides = append(p.sides[1:], s)
+	s.mu.Lock()
+	s.at = at
+	go func() {
+		defer s.mu.Unlock()
+		if err := p.keep(ctx, s, queries); err != nil {
+			_ = s.leave() // the views say what is wrong, to the rule that asks
 		}
-		columns, err := w.Columns(ctx, strings.Replace(query("all_of"), "-- the view --", v.asOfAt(), 1))
-		if err != nil {
-			return nil, w.explain("asking for the columns of the view "+v.Name, err)
-		}
-		out = append(out, snapshot{View: v, asOfAt: asOfAt, columns: mentioned(columns, readers)})
-		readers = append(readers, v.written)
-	}
-	slices.Reverse(out)
-	return out, nil
-}
-
-var (
-	word = regexp.MustCompile(`\w+`)
-	star = regexp.MustCompile(`(?i)(\bSELECT|\bDISTINCT|[,.])\s*\*|\bCOLUMNS\b`)
-)
-
-// mentioned keeps the columns that some query may read: one that says so, or that reads whatever there is.
-func mentioned(columns []churn.Column, queries []string) string {
-	words, any := map[string]bool{}, false
-	for _, text := range queries {
-		for _, w := range word.FindAllString(text, -1) {
-			words[w] = true
-		}
-		any = any || star.MatchString(text)
-	}
-	var names []string
-	for _, c := range columns {
-		if any || words[c.Name] {
-			names = append(names, "`"+c.Name+"`")
-		}
-	}
-	if len(names) == 0 { // a query that only counts
-		names = []string{"`" + columns[0].Name + "`"}
-	}
-	return strings.Join(names, ", ")
+	}()
 }
 
 // Rows implements rules.Warehouse.
 func (p *Past) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
+	for _, s := range p.foretold() {
+		if rows, answered := p.ask(ctx, s, text, at); answered {
+			return rows, nil
+		}
+	}
+	return p.warehouse.Rows(ctx, text, at)
+}
+
+func (p *Past) foretold() []*side {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return slices.Clone(p.sides)
+}
+
+// ask asks one side, where it is of this instant and knows the query. After a failure nothing is kept: the session may be gone.
+func (p *Past) ask(ctx context.Context, s *side, text string, at time.Time) (rows []churn.Row, answered bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.plan == nil || !s.at.Equal(at) || s.plan.answers[text] == "" {
+		return nil, false
+	}
 	p.warehouse.keeping.RLock()
 	defer p.warehouse.keeping.RUnlock()
-	rows, err := p.answer(ctx, text, at)
+	rows, err := p.rows(ctx, s, s.plan.answers[text])
 	if err != nil {
-		return nil, errors.Join(err, p.leave())
+		_ = s.leave()
 	}
-	return rows, nil
+	return rows, err == nil
 }
 
 // leave ends the session; what was kept goes with it.
-func (p *Past) leave() error {
-	p.at = time.Time{}
-	if p.session == nil {
+func (s *side) leave() error {
+	s.at, s.plan = time.Time{}, nil
+	if s.session == nil {
 		return nil
 	}
-	err := p.session.Close()
-	p.session = nil
+	err := s.session.Close()
+	s.session = nil
 	return err
 }
 
-func (p *Past) answer(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
-	if p.session == nil {
-		session, err := p.server.Conn(ctx)
-		if err != nil {
-			return nil, p.warehouse.explain("opening a session", err)
-		}
-		p.session = session
-	}
-	if !at.Equal(p.at) {
-		for i := range p.views {
-			p.views[i].taken = false
-		}
-		p.at = at
-	}
-	for i := range p.views {
-		if s := &p.views[i]; s.asOfAt.MatchString(text) {
-			if err := p.take(ctx, s); err != nil {
-				return nil, err
-			}
-			text = s.asOfAt.ReplaceAllLiteralString(text, s.table())
+// keep works out what the plan of these queries keeps.
+func (p *Past) keep(ctx context.Context, s *side, queries []string) (err error) {
+	p.warehouse.keeping.RLock()
+	defer p.warehouse.keeping.RUnlock()
+	if s.session == nil {
+		if s.session, err = p.server.Conn(ctx); err != nil {
+			return p.warehouse.explain("opening a session", err)
 		}
 	}
-	return p.rows(ctx, text)
+	for _, v := range s.kept() {
+		if err := p.execute(ctx, s, "drop_snapshot", v); err != nil {
+			return p.warehouse.explain("dropping what the view "+v.Name+" said before", err)
+		}
+	}
+	if s.plan, err = p.planOf(ctx, s, queries); err != nil {
+		return err
+	}
+	for _, v := range s.plan.kept {
+		if err := p.execute(ctx, s, "take_snapshot", v); err != nil {
+			return p.warehouse.explain("keeping what the view "+v.Name+" says at "+s.at.Format(time.RFC3339), err)
+		}
+	}
+	return nil
+}
+
+func (s *side) kept() []keptView {
+	if s.plan == nil {
+		return nil
+	}
+	return s.plan.kept
+}
+
+// execute runs a statement about what is kept of a view.
+func (p *Past) execute(ctx context.Context, s *side, name string, v keptView) error {
+	ctx, cancel := p.warehouse.within(ctx)
+	defer cancel()
+	put := strings.NewReplacer("the_snapshot", v.table(), "the_columns", v.columns, "-- the view --", "("+v.text+"\n)")
+	parameters := clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(s.at)})
+	_, err := s.session.ExecContext(clickhouse.Context(ctx, parameters), put.Replace(query(name)))
+	return err
 }
 
 // rows is the reading of Warehouse.Rows, in the session.
-func (p *Past) rows(ctx context.Context, text string) ([]churn.Row, error) {
-	ctx, cancel := p.warehouse.asRule(ctx, p.at)
+func (p *Past) rows(ctx context.Context, s *side, text string) ([]churn.Row, error) {
+	ctx, cancel := p.warehouse.asRule(ctx, s.at)
 	defer cancel()
-	rows, err := p.session.QueryContext(ctx, text)
+	rows, err := s.session.QueryContext(ctx, text)
 	if err != nil {
 		return nil, p.warehouse.explain("running the query", tooSlow(err))
 	}
@@ -175,41 +200,7 @@ func (p *Past) rows(ctx context.Context, text string) ([]churn.Row, error) {
 	return all, p.warehouse.explain("reading rows", tooSlow(err))
 }
 
-// take keeps what a view says now, and what the views say that it builds on.
-func (p *Past) take(ctx context.Context, s *snapshot) error {
-	if s.taken {
-		return nil
-	}
-	text := s.selection(s.written)
-	for i := range p.views {
-		if inner := &p.views[i]; strings.Contains(text, inner.inlined()) {
-			if err := p.take(ctx, inner); err != nil {
-				return err
-			}
-			text = strings.ReplaceAll(text, inner.inlined(), inner.table())
-		}
-	}
-	ctx, cancel := p.warehouse.within(ctx)
-	defer cancel()
-	put := strings.NewReplacer("the_snapshot", s.table(), "the_columns", s.columns, "-- the view --", "("+text+"\n)")
-	if err := p.execute(ctx, put.Replace(query("drop_snapshot"))); err != nil {
-		return p.warehouse.explain("dropping what the view "+s.Name+" said before", err)
-	}
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(p.at)})
-	err := p.execute(clickhouse.Context(ctx, parameters), put.Replace(query("take_snapshot")))
-	if err != nil {
-		return p.warehouse.explain("keeping what the view "+s.Name+" says at "+p.at.Format(time.RFC3339), err)
-	}
-	s.taken = true
-	return nil
-}
-
-func (p *Past) execute(ctx context.Context, statement string) error {
-	_, err := p.session.ExecContext(ctx, statement)
-	return err
-}
-
-func (s *snapshot) table() string { return s.Name + "_snapshot" }
+func (v *View) table() string { return v.Name + "_snapshot" }
 
 // Subjects says nothing of any contract: what an alert would have said is not worked out, as nobody is told.
 func (p *Past) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error) {

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"flag"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,8 +31,8 @@ var pastQueries = []string{
 	"SELECT a.account_id AS account_id, count() AS n FROM account_risk(at = {at:DateTime64(3, 'UTC')}) AS a JOIN links_at(at = {at:DateTime64(3, 'UTC')}) AS l ON l.account_id = a.account_id GROUP BY ALL ORDER BY ALL",
 }
 
-// What a snapshot answers is what the views answer, at any instant of a random history, in whichever order one asks, and
-// whichever columns the queries name.
+// What a snapshot answers is what the views answer, at any instant of a random history, in whichever order one asks, whichever
+// columns the queries name, and whether it was told beforehand: of an instant, of some of its queries, of one twice, or not.
 func TestSnapshotsAnswerAsTheViews(t *testing.T) {
 	if err := flag.Set("rapid.checks", "12"); err != nil {
 		t.Fatal(err)
@@ -73,14 +74,27 @@ func TestSnapshotsAnswerAsTheViews(t *testing.T) {
 				queries = append(queries, text)
 			}
 		}
-		past, err := w.OpenPast(t.Context(), queries)
+		past, err := w.OpenPast()
 		if err != nil {
 			rt.Fatal(err)
 		}
 		defer past.Close()
 		rows := 0
-		for range rapid.IntRange(1, 4).Draw(rt, "instants") {
-			at := instant("at").AddDate(0, rapid.IntRange(0, 6).Draw(rt, "months later"), 0)
+		var instants []time.Time
+		for range rapid.IntRange(1, 5).Draw(rt, "instants") {
+			instants = append(instants, instant("at").AddDate(0, rapid.IntRange(0, 6).Draw(rt, "months later"), 0))
+		}
+		told := 0
+		expect := func() { // as a backtest does, or less than it
+			if told < len(instants) && len(queries) > 0 {
+				past.Expect(t.Context(), instants[told], rapid.SliceOfN(rapid.SampledFrom(queries), 0, 2*len(queries)).Draw(rt, "expected"))
+			}
+			told++
+		}
+		expect()
+		expect()
+		for _, at := range instants {
+			expect()
 			for _, text := range rapid.Permutation(queries).Draw(rt, "order") {
 				want, err := w.Rows(t.Context(), text, at)
 				if err != nil {
@@ -104,15 +118,58 @@ func TestSnapshotsAnswerAsTheViews(t *testing.T) {
 func TestPastGoesOnAfterAMistake(t *testing.T) {
 	w := open(t)
 	good := pastQueries[0]
-	past, err := w.OpenPast(t.Context(), []string{good})
+	past, err := w.OpenPast()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer past.Close()
-	if _, err := past.Rows(t.Context(), "SELECT nonsense FROM contract_signals(at = {at:DateTime64(3, 'UTC')})", now()); err == nil {
-		t.Error("nonsense is answered")
+	const nonsense = "SELECT nonsense FROM contract_signals(at = {at:DateTime64(3, 'UTC')})"
+	past.Expect(t.Context(), now(), []string{good, nonsense, good})
+	for range 2 {
+		if _, err := past.Rows(t.Context(), nonsense, now()); err == nil || !strings.Contains(err.Error(), "nonsense") {
+			t.Errorf("nonsense is answered, or it is not said what is wrong: %v", err)
+		}
+		if _, err := past.Rows(t.Context(), good, now()); err != nil {
+			t.Error(err)
+		}
 	}
-	if _, err := past.Rows(t.Context(), good, now()); err != nil {
-		t.Error(err)
+}
+
+// What several queries read of a view is worked out once, of the columns that they read and no others; what one query reads is
+// written into it; a scalar subquery, which no plan shows, is answered too.
+func TestWhatIsKeptOfThePast(t *testing.T) {
+	w := open(t)
+	past, err := w.OpenPast()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer past.Close()
+	const of = "(at = {at:DateTime64(3, 'UTC')})"
+	for _, c := range []struct {
+		why     string
+		queries []string
+		kept    string
+	}{
+		{"one reader keeps nothing", []string{"SELECT account_id FROM contract_signals" + of}, ""},
+		{"two readers", []string{"SELECT account_id FROM contract_signals" + of, "SELECT max(hardness) AS h FROM contract_signals" + of + " WHERE in_force"},
+			"contract_signals: `account_id`, `hardness`, `in_force`"},
+		{"one that reads it twice", []string{"SELECT a.account_id AS x FROM links_at" + of + " AS a JOIN links_at" + of + " AS b ON a.contract_id = b.contract_id"}, "links_at: `account_id`, `contract_id`"},
+		{"a view reads another", []string{"SELECT owner FROM contract_signals" + of, "SELECT account_id, hardness_max FROM account_risk" + of},
+			"contract_signals: `owner`, `account_id`, `hardness`, `in_force`"},
+		{"no plan shows a scalar subquery", []string{"SELECT band FROM contract_signals" + of, "WITH (SELECT max(segment) FROM contract_signals" + of + ") AS s SELECT s"}, "contract_signals: *"},
+	} {
+		past.Expect(t.Context(), now(), c.queries)
+		for _, q := range c.queries {
+			if _, err := past.Rows(t.Context(), q, now()); err != nil {
+				t.Errorf("%s: %v", c.why, err)
+			}
+		}
+		var kept []string
+		for _, v := range past.plans[strings.Join(c.queries, "\x00")].kept {
+			kept = append(kept, v.Name+": "+v.columns)
+		}
+		if got := strings.Join(kept, "; "); got != c.kept {
+			t.Errorf("%s: kept is %q, want %q", c.why, got, c.kept)
+		}
 	}
 }

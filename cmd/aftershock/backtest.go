@@ -154,11 +154,7 @@ func (p *past) judge(span hindsight.Span) (err error) {
 
 // backtest runs over the past that a warehouse holds.
 func backtest(ctx context.Context, b rules.Backtest, w *warehouse.Warehouse) (*rules.BacktestReport, error) {
-	queries := b.Set.Queries()
-	if b.Compare != nil {
-		queries = append(queries, b.Compare.Queries()...)
-	}
-	past, err := w.OpenPast(ctx, queries)
+	past, err := w.OpenPast()
 	if err != nil {
 		return nil, err
 	}

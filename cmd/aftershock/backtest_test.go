@@ -57,7 +57,7 @@ func TestThePastIsWhatItWas(t *testing.T) {
 	if b.Feedback, err = w.FeedbackKnown(t.Context(), b.From, b.To); err != nil {
 		t.Fatal(err)
 	}
-	past, err := w.OpenPast(t.Context(), b.Set.Queries())
+	past, err := w.OpenPast()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,1 @@
+SELECT uniqExact(account_id, contract_id) FROM deal_versions WHERE outcome = 'won' FORMAT TSVRaw
