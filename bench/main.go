@@ -196,10 +196,10 @@ func (o options) measureOne(ctx context.Context) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
+	part, size, _ := strings.Cut(o.measure, "=")
+	if os.Getenv("GOMEMLIMIT") == "" && part != partBacktest {
 		debug.SetMemoryLimit(memoryLimit) // as `aftershock run` does
 	}
-	part, size, _ := strings.Cut(o.measure, "=")
 	if part != partUpkeep && part != partBacktest {
 		return s.compete(ctx, o.measure)
 	}

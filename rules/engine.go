@@ -63,6 +63,7 @@ type Engine struct {
 	// at once. Defaults to: everything is visible.
 	SettleFeedback func(ctx context.Context, by time.Time) error
 	Clock          func() time.Time // Defaults to time.Now
+	Since          time.Time        // when somebody began to evaluate: ticks due before were unattended. Defaults to when Run begins
 	From           time.Time        // where a group without a ledger starts: its first tick comes after. Defaults to now
 	Schedule       string           // replaces every group's schedule, in the group's time zone. Defaults to ""
 

@@ -33,10 +33,14 @@ const longestWait = time.Minute
 // Run evaluates every group at its ticks until the context ends, which is no error. A group never overlaps itself and
 // never waits for another. Errors are repeated for ever with backoff, but for ErrTaken, which is returned.
 func (e *Engine) Run(ctx context.Context) error {
-	started := e.now()
-	ledgers, err := e.open(ctx, started, true)
+	now := e.now()
+	ledgers, err := e.open(ctx, now, true)
 	if err != nil {
 		return ended(ctx, err)
+	}
+	started := e.Since
+	if started.IsZero() {
+		started = now
 	}
 	groups, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -75,8 +75,7 @@ func (p *Past) resolve(text string, kept map[string]bool) string {
 // columnsRead asks the server which columns of a view these texts read: it plans each of them over an empty table in the view's
 // place. Where that cannot be planned, or does not show every reading, as of a scalar subquery, all columns are taken.
 func (p *Past) columnsRead(ctx context.Context, s *side, v *View, texts []string) (string, error) {
-	empty := keptView{View: *v, text: p.resolve(v.inlined(), nil) + " LIMIT 0", columns: "*"}
-	empty.text = "SELECT * FROM " + empty.text
+	empty := keptView{View: *v, text: strings.Replace(query("none_of"), "-- the view --", p.resolve(v.inlined(), nil), 1), columns: "*"}
 	if err := p.execute(ctx, s, "take_snapshot", empty); err != nil {
 		return "", p.warehouse.explain("planning over the view "+v.Name, err)
 	}

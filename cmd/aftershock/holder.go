@@ -49,8 +49,32 @@ func (h *holder) run(ctx context.Context) error {
 	for _, digester := range h.digesters {
 		g.Go(func() error { return digester.Run(ctx) })
 	}
-	g.Go(func() error { return h.engine().Run(ctx) })
+	g.Go(func() error { return h.evaluate(ctx) })
 	return g.Wait()
+}
+
+// evaluate runs an engine, and another where changed rules come into force. A tick that is cut off by that is repeated: its entry
+// stands whole in the log or not at all. Ticks that come due meanwhile were attended.
+func (h *holder) evaluate(ctx context.Context) error {
+	since := h.clock()
+	for ctx.Err() == nil {
+		engine, over := h.engine()
+		engine.Since = since
+		run, stop := context.WithCancel(ctx)
+		go func() {
+			defer stop()
+			select {
+			case <-over:
+			case <-run.Done():
+			}
+		}()
+		err := engine.Run(run)
+		stop()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runUntil accounts for every tick due at or before until, publishes, and returns how many transitions that were.
@@ -69,7 +93,8 @@ func (h *holder) catchUp(ctx context.Context, until time.Time, progress func(don
 	if _, _, err := h.settle(ctx, h.clock()); err != nil {
 		return 0, err
 	}
-	if err := h.engine().RunUntil(ctx, until, progress); err != nil {
+	engine, _ := h.engine()
+	if err := engine.RunUntil(ctx, until, progress); err != nil {
 		return 0, err
 	}
 	return h.flush(ctx)
@@ -195,15 +220,17 @@ func (h *holder) settleFeedback(ctx context.Context, by time.Time) error {
 	return nil
 }
 
-func (h *holder) engine() *rules.Engine {
+// engine evaluates the rules in force, until the channel is closed.
+func (h *holder) engine() (*rules.Engine, <-chan struct{}) {
+	set, over := h.rules.current()
 	topics, defaults := h.kafka.Topics(), map[string]string{}
 	defaults["churn.alerts"], defaults["churn.handoffs"] = topics.Alerts, topics.Handoffs
 	from, _ := h.config.Evaluate.from() // Validate has read it
 	return &rules.Engine{
-		Set: h.rules, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, SettleFeedback: h.settleFeedback, Clock: h.clock, From: from,
+		Set: set, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, SettleFeedback: h.settleFeedback, Clock: h.clock, From: from,
 		Schedule: h.config.Evaluate.Schedule, HoldoutShare: h.config.Evaluate.HoldoutShare, TellAll: h.tellAll, Topics: defaults,
 		Source: "aftershock", Writer: h.writer, Outage: warehouse.Overloaded, Observe: h.watch.observe(h.wake),
-	}
+	}, over
 }
 
 // pause waits, or returns early with the context's error.

@@ -32,7 +32,7 @@ type pipeline struct {
 	warehouse *warehouse.Warehouse
 	consumers *consumers.Consumers
 	control   *consumers.Control
-	rules     *rules.Set
+	rules     *rulebook
 	relays    []*publish.Relay // one for each destination, the Kafka topics first
 	digesters []*publish.Digester
 	watch     *watch
@@ -41,7 +41,7 @@ type pipeline struct {
 
 // assemble joins the parts; nothing runs yet. The caller closes the pipeline.
 func assemble(config Config, clock func() time.Time) (*pipeline, error) {
-	set, err := loadRules(config.Evaluate.Rules)
+	book, err := openRulebook(config.Evaluate)
 	if err != nil {
 		return nil, err
 	}
@@ -66,17 +66,20 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 		kafka.Close()
 		return nil, errors.Join(err, store.Close())
 	}
+	watch := newWatch(registry)
+	watch.follow(book.set)
+	book.warehouse, book.watch = store, watch
 	topics := kafka.Topics()
 	host, _ := os.Hostname()
 	return &pipeline{
-		config: config, clock: clock, registry: registry, kafka: kafka, warehouse: store, rules: set, relays: relays, digesters: digesters,
+		config: config, clock: clock, registry: registry, kafka: kafka, warehouse: store, rules: book, relays: relays, digesters: digesters,
 		writer: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
 		consumers: &consumers.Consumers{
 			Config: config.Consumers, Kafka: kafka, Store: store, Enrichment: enrichment, Clock: clock,
 			Metrics: consumers.NewMetrics(registry, topics.Deals, topics.Tickets, topics.Feedback),
 		},
 		control: &consumers.Control{Config: config.Consumers, Kafka: kafka},
-		watch:   newWatch(registry, set),
+		watch:   watch,
 	}, nil
 }
 
@@ -145,6 +148,7 @@ func (p *pipeline) run(ctx context.Context, roles map[string]bool) error {
 	}
 	if roles[roleEvaluate] {
 		g.Go(func() error { return p.hold(ctx) })
+		g.Go(func() error { return p.rules.run(ctx) }) // also where another process holds: it may be our turn next
 	}
 	if roles[roleConsole] {
 		server := &console.Server{Config: p.config.Console, Gather: p.registry, Ready: func() error {

@@ -20,9 +20,11 @@ type watch struct {
 	runs        *prometheus.CounterVec
 	alerts      *prometheus.CounterVec
 	retries     *prometheus.CounterVec
+
+	rulesRefused prometheus.Gauge
 }
 
-func newWatch(r prometheus.Registerer, set *rules.Set) *watch {
+func newWatch(r prometheus.Registerer) *watch {
 	seconds := prometheus.ExponentialBuckets(0.005, 2, 14)
 	w := &watch{
 		upkeep:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "aftershock_upkeep_seconds", Help: "Time to bring links up to date for what arrived.", Buckets: seconds}),
@@ -34,9 +36,16 @@ func newWatch(r prometheus.Registerer, set *rules.Set) *watch {
 		runs:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_rule_runs_total", Help: "Evaluations of a rule, by how they ended."}, []string{"rule", "status"}),
 		alerts:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_alert_transitions_total", Help: "Transitions of alerts, by rule and state."}, []string{"rule", "state"}),
 		retries:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_tick_retries_total", Help: "Attempts at a tick that failed and were repeated."}, []string{"group"}),
+
+		rulesRefused: prometheus.NewGauge(prometheus.GaugeOpts{Name: "aftershock_rules_refused", Help: "1 while changed rule files are refused and the old rules go on."}),
 	}
-	r.MustRegister(w.upkeep, w.accounts, w.rewound, w.ticks, w.tickSeconds, w.tickLag, w.runs, w.alerts, w.retries)
-	// Created at once: an alarm on a series that does not exist yet never fires.
+	r.MustRegister(w.upkeep, w.accounts, w.rewound, w.ticks, w.tickSeconds, w.tickLag, w.runs, w.alerts, w.retries, w.rulesRefused)
+	return w
+}
+
+// follow creates the series of these rules at once: an alarm on a series that does not exist yet never fires.
+func (w *watch) follow(set *rules.Set) {
+	w.rulesRefused.Set(0)
 	for _, g := range set.Groups {
 		for _, status := range []churn.TickStatus{churn.TickRun, churn.TickCaughtUp, churn.TickIncomplete, churn.TickMissed} {
 			w.ticks.WithLabelValues(g.Name, string(status))
@@ -51,7 +60,6 @@ func newWatch(r prometheus.Registerer, set *rules.Set) *watch {
 			}
 		}
 	}
-	return w
 }
 
 // observe tells the metrics what the engine does, and wakes the relay at every transition that may have to be published.
