@@ -98,11 +98,11 @@ func TestTheDocumentedRuleLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1)
-	if len(blocks) != 2 {
+	if len(blocks) != 3 { // the second shows an editor its schema
 		t.Fatalf("%d yaml blocks", len(blocks))
 	}
 	dir := t.TempDir()
-	for name, text := range map[string][]byte{"unhappy-renewals.yaml": blocks[0][1], "unhappy-renewals.test.yaml": blocks[1][1]} {
+	for name, text := range map[string][]byte{"unhappy-renewals.yaml": blocks[0][1], "unhappy-renewals.test.yaml": blocks[2][1]} {
 		if err := os.WriteFile(dir+"/"+name, text, 0o644); err != nil {
 			t.Fatal(err)
 		}

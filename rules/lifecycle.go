@@ -61,6 +61,22 @@ type observation struct {
 // prior is where the alerts of a group stood: the latest transition of each fingerprint.
 type prior map[string]churn.Transition
 
+func (p prior) has(fingerprint string) bool {
+	_, ok := p[fingerprint]
+	return ok
+}
+
+// those returns the fingerprints of some alerts, in their order. Most alerts are over and stay as they are: only few are sorted.
+func (p prior) those(such func(churn.Transition) bool) (fingerprints []string) {
+	for fingerprint, was := range p {
+		if such(was) {
+			fingerprints = append(fingerprints, fingerprint)
+		}
+	}
+	slices.Sort(fingerprints)
+	return fingerprints
+}
+
 // lifecycle is what step needs beside what was seen.
 type lifecycle struct {
 	at           time.Time
@@ -103,11 +119,9 @@ func (l lifecycle) step(before prior, group []*Rule, seen []observation) ([]chur
 	for _, r := range group {
 		rules[r.Name] = r
 	}
-	for _, fingerprint := range sortedKeys(before) {
+	gone := func(was churn.Transition) bool { return unfinished(was) && !present[was.Fingerprint] }
+	for _, fingerprint := range before.those(gone) {
 		was := before[fingerprint]
-		if present[fingerprint] || !unfinished(was) {
-			continue
-		}
 		r := rules[was.Rule]
 		if r == nil || !ofRule(was) && !sameIdentity(r, was) {
 			emit(l.ended(was, ReasonRemoved), true)

@@ -26,12 +26,9 @@ func published(t churn.Transition) bool { return tellable(t) && t.Untold == "" }
 
 // tell decides which changes of a tick people are told of, and of what they were not told before.
 func (l lifecycle) tell(before prior, changes []churn.Transition) []churn.Transition {
-	after := make(prior, len(before)+len(changes))
-	for fingerprint, t := range before {
-		after[fingerprint] = t
-	}
+	changed := make(prior, len(changes))
 	for _, t := range changes {
-		after[t.Fingerprint] = t
+		changed[t.Fingerprint] = t
 	}
 	var waiting []*churn.Transition // to be told for the first time in their episode
 	for i := range changes {
@@ -52,17 +49,11 @@ func (l lifecycle) tell(before prior, changes []churn.Transition) []churn.Transi
 	if l.unattended {
 		return changes
 	}
-	changed := make(map[string]bool, len(changes))
-	for _, t := range changes {
-		changed[t.Fingerprint] = true
-	}
 	var late []churn.Transition
-	for _, fingerprint := range sortedKeys(before) {
-		if was := before[fingerprint]; !changed[fingerprint] && owed(was) {
-			t := next(was)
-			t.Reason = ReasonToldLater
-			late = append(late, l.made(t))
-		}
+	for _, fingerprint := range before.those(func(was churn.Transition) bool { return owed(was) && !changed.has(was.Fingerprint) }) {
+		t := next(before[fingerprint])
+		t.Reason = ReasonToldLater
+		late = append(late, l.made(t))
 	}
 	for i := range late {
 		if late[i].State == churn.Resolved {
@@ -71,7 +62,7 @@ func (l lifecycle) tell(before prior, changes []churn.Transition) []churn.Transi
 			waiting = append(waiting, &late[i])
 		}
 	}
-	l.ration(after, waiting)
+	l.ration(before, changed, waiting)
 	// Who was not told before and is not told now stays as it was: that is no change.
 	late = slices.DeleteFunc(late, func(t churn.Transition) bool { return t.Untold == churn.UntoldMaximum })
 	return append(changes, late...)
@@ -108,13 +99,21 @@ func (l lifecycle) told(t *churn.Transition) {
 }
 
 // ration tells each owner of the alerts with most value at risk, up to the maximum of the week.
-func (l lifecycle) ration(after prior, waiting []*churn.Transition) {
+func (l lifecycle) ration(before, changed prior, waiting []*churn.Transition) {
 	room := map[string]int{}
+	count := func(t churn.Transition) {
+		if t.Arm != churn.Holdout && t.Told.ThisWeek > 0 && l.week(t.Told.First).Equal(l.week(l.at)) {
+			room[t.Labels[ownerLabel]] -= t.Told.ThisWeek
+		}
+	}
 	if l.maximum > 0 {
-		for _, t := range after {
-			if t.Arm != churn.Holdout && t.Told.ThisWeek > 0 && l.week(t.Told.First).Equal(l.week(l.at)) {
-				room[t.Labels[ownerLabel]] -= t.Told.ThisWeek
+		for fingerprint, was := range before {
+			if !changed.has(fingerprint) {
+				count(was)
 			}
+		}
+		for _, t := range changed {
+			count(t)
 		}
 	}
 	slices.SortStableFunc(waiting, func(a, b *churn.Transition) int {
