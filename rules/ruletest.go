@@ -158,7 +158,7 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 			events = events[known:]
 		}
 		var standing []churn.Transition
-		var noData []string
+		var noData []churn.Run
 		for len(feedback) > 0 && !feedback[0].KnownAt.After(instant.At) {
 			f := feedback[0]
 			feedback = feedback[1:]
@@ -188,7 +188,7 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 				case runError:
 					failures = append(failures, fmt.Sprintf("at %s: rule %s failed: %s", stamp(instant.At), run.Rule, run.Error))
 				case runNoData:
-					noData = append(noData, run.Rule)
+					noData = append(noData, run)
 				}
 			}
 			for _, fingerprint := range sortedKeys(l.before) {
@@ -213,7 +213,7 @@ func (e *Engine) hearTest(ctx context.Context, ledgers []*ledger, f TestFeedback
 }
 
 // compare says how what stands differs from what the test expects.
-func (i TestInstant) compare(standing []churn.Transition, noData []string) []string {
+func (i TestInstant) compare(standing []churn.Transition, silent []churn.Run) []string {
 	var out []string
 	say := func(format string, args ...any) {
 		out = append(out, "at "+stamp(i.At)+": "+strings.TrimRight(fmt.Sprintf(format, args...), " "))
@@ -234,7 +234,7 @@ func (i TestInstant) compare(standing []churn.Transition, noData []string) []str
 	}
 	for n, t := range standing {
 		if !taken[n] {
-			say("not expected: %s %s {%s} %s", t.Rule, t.State, describe(t.Identity), t.Annotations["summary"])
+			say("not expected: %s %s (%s) {%s} %s", t.Rule, t.State, t.Reason, describe(t.Identity), t.Annotations["summary"])
 		}
 	}
 	for _, want := range i.Silent {
@@ -242,6 +242,13 @@ func (i TestInstant) compare(standing []churn.Transition, noData []string) []str
 			if want.is(t) && t.State != churn.Resolved {
 				say("must be silent (line %d): %s {%s}", want.Line, t.Rule, describe(t.Identity))
 			}
+		}
+	}
+	var noData []string
+	for _, run := range silent {
+		noData = append(noData, run.Rule)
+		if len(out) > 0 && !i.noData { // likely the reason, and nobody would guess it
+			say("%s had no data here, so its alerts hold though their rows are gone: %s", run.Rule, run.Error)
 		}
 	}
 	slices.Sort(noData)

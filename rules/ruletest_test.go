@@ -133,8 +133,8 @@ func TestRunTestsShowsTheDifference(t *testing.T) {
             - expected: A called
             + got:      A wrote
         at 2026-01-01T11:00:00Z: expected but missing (line 11): T firing {account_id=C}
-        at 2026-01-01T11:00:00Z: not expected: T firing {account_id=B} B wrote
-        at 2026-01-01T11:00:00Z: not expected: D pending {account_id=A}
+        at 2026-01-01T11:00:00Z: not expected: T firing (condition_met) {account_id=B} B wrote
+        at 2026-01-01T11:00:00Z: not expected: D pending (waiting_for) {account_id=A}
         at 2026-01-01T11:00:00Z: must be silent (line 12): T {account_id=B}
         at 2026-01-01T11:00:00Z: no data differs:
           rules
@@ -170,5 +170,18 @@ func TestLoadTestsBadFile(t *testing.T) {
 	}
 	if problems, ok := err.(Problems); !ok || len(problems) != len(want) {
 		t.Errorf("said\n%v", err)
+	}
+}
+
+// A story in which a source falls silent holds its alerts; whoever did not mean that is told.
+func TestAFailureSaysThatASourceWasSilent(t *testing.T) {
+	held := []churn.Transition{{Rule: "R", State: churn.Firing, Identity: map[string]string{"account_id": "A"}}}
+	silent := []churn.Run{{Rule: "R", Status: runNoData, Error: "deals have been silent for 17 days"}}
+	out := strings.Join(TestInstant{At: start}.compare(held, silent), "\n")
+	if !strings.Contains(out, "not expected: R firing") || !strings.Contains(out, "R had no data here, so its alerts hold though their rows are gone: deals have been silent for 17 days") {
+		t.Error(out)
+	}
+	if out := (TestInstant{At: start, noData: true, NoData: []string{"R"}}).compare(nil, silent); len(out) > 0 {
+		t.Errorf("who meant it is told: %s", out)
 	}
 }

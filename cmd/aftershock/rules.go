@@ -50,10 +50,17 @@ func rulesCheck() *cobra.Command {
 		for _, g := range set.Groups {
 			n += len(g.Rules)
 		}
-		fmt.Fprintf(c.OutOrStdout(), "%d rules in %d groups are fine\n", n, len(set.Groups))
+		fmt.Fprintf(c.OutOrStdout(), "%s in %s: no mistakes\n", counted(n, "rule"), counted(len(set.Groups), "group"))
 		return nil
 	}
 	return c
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprint(n, " ", what)
 }
 
 // scratchOr opens the configured warehouse, or a fresh one in an embedded server.
