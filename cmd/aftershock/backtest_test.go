@@ -127,3 +127,72 @@ func stamp(at time.Time) string {
 	}
 	return at.UTC().Format("2006-01-02 15:04:05.000")
 }
+
+// TestNoRuleSeesTheFuture: what every rule of the pack answers as of an instant is the same whether or not the warehouse holds what
+// became known later: new facts, facts that happened before the instant and came late, and corrections of what was known.
+func TestNoRuleSeesTheFuture(t *testing.T) {
+	needEngine(t)
+	s := newServer(t)
+	world := simulate.DefaultConfig()
+	world.Accounts, world.From, world.To = 300, time.Date(2024, 7, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC)
+	world.LateShare, world.CorrectedShare, world.AttemptRate, world.HardShare, world.BrokenShare = 0.3, 0.3, 4, 0.4, 0.05
+	simulation, err := simulate.New(world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	instant := time.Date(2025, 2, 3, 6, 0, 0, 0, time.UTC)
+	var known, future []simulate.Record
+	for r := range simulation.Records() {
+		if r.KnownAt.After(instant) {
+			future = append(future, r)
+		} else {
+			known = append(known, r)
+		}
+	}
+	set, err := loadRules(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := warehouse.Open(s.config.ClickHouse, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	said := func(at time.Time) map[string]string {
+		all := map[string]string{}
+		for _, g := range set.Groups {
+			for _, r := range g.Rules {
+				rows, err := w.Rows(t.Context(), r.Query, at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var lines []string
+				for _, row := range rows {
+					lines = append(lines, fmt.Sprint(row))
+				}
+				slices.Sort(lines)
+				all[r.Name] = strings.Join(lines, "\n")
+			}
+		}
+		return all
+	}
+	s.produce(t, known)
+	s.asOf(t, "0 6 1 1 *", world.To, world.To.Add(time.Hour))
+	before := said(instant)
+	s.produce(t, future)
+	s.asOf(t, "0 6 1 1 *", world.To, world.To.Add(time.Hour))
+	changed := 0
+	later := said(world.To)
+	for rule, rows := range said(instant) {
+		if rows != before[rule] {
+			t.Errorf("%s sees the future: %s", rule, firstDifference(rows, before[rule]))
+		}
+		if later[rule] != rows {
+			changed++
+		}
+		t.Logf("%s: %d characters of rows, and %d at the end", rule, len(rows), len(later[rule]))
+	}
+	if changed < 6 {
+		t.Errorf("only %d rules say anything else at the end: the facts of the future change nothing anyway", changed)
+	}
+}
