@@ -24,20 +24,7 @@ func TestPeopleActOnAlerts(t *testing.T) {
 	s.produce(t, []simulate.Record{deal("A-1"), deal("A-2")})
 	config := s.config
 	config.Evaluate.Schedule, config.Evaluate.UpkeepEvery = "* * * * * *", 200*time.Millisecond
-	p, err := assemble(config, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- p.run(ctx, map[string]bool{roleConsume: true, roleEvaluate: true}) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("the pipeline: %v", err)
-		}
-	}()
+	p := running(t, config)
 
 	const ofHandoffs = "SELECT count() FROM alert_current WHERE rule = 'HardDealHandoff' AND state = 'firing'"
 	eventually(t, func() bool { return s.sql(t, ofHandoffs) == "2" })
@@ -105,6 +92,26 @@ func TestPeopleActOnAlerts(t *testing.T) {
 	if got := state(first); !strings.HasPrefix(got, "resolved\tclosed") {
 		t.Error(got)
 	}
+}
+
+// running is a pipeline that runs until the test ends.
+func running(t *testing.T, config Config) *pipeline {
+	t.Helper()
+	p, err := assemble(config, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx, map[string]bool{roleConsume: true, roleEvaluate: true}) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the pipeline: %v", err)
+		}
+		p.close()
+	})
+	return p
 }
 
 // eventually waits for what must come; how long it takes is no matter of the test.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,20 +48,7 @@ func TestRulesAreReloaded(t *testing.T) {
 	mount("..v1", ruleFile("g", kept, pending, "Threshold | severity: warning | "+row+" WHERE n > 3", "Removed | severity: info | "+row))
 	config := s.config
 	config.Evaluate.Rules, config.Evaluate.ReloadEvery, config.Evaluate.UpkeepEvery = []string{folder}, 50*time.Millisecond, 200*time.Millisecond
-	p, err := assemble(config, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- p.run(ctx, map[string]bool{roleConsume: true, roleEvaluate: true}) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("the pipeline: %v", err)
-		}
-	}()
+	p := running(t, config)
 	said := func() string {
 		return strings.ReplaceAll(s.sql(t, `SELECT rule, arrayStringConcat(groupArray(concat(toString(episode), ':', state, '/', reason)), ' ')
 			FROM (SELECT * FROM alert_log WHERE i > 0 ORDER BY n, i) GROUP BY rule ORDER BY rule`), "\t", " ")
