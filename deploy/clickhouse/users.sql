@@ -26,7 +26,7 @@ GRANT SELECT ON aftershock.deals_at, SELECT ON aftershock.links_at, SELECT ON af
     SELECT ON aftershock.account_risk, SELECT ON aftershock.source_freshness, SELECT ON aftershock.rejections,
     SELECT ON aftershock.deals, SELECT ON aftershock.tickets, SELECT ON aftershock.attempts, SELECT ON aftershock.links,
     SELECT ON aftershock.unmatched_attempts, SELECT ON aftershock.contract_signals_now, SELECT ON aftershock.account_risk_now,
-    SELECT ON aftershock.freshness, SELECT ON aftershock.hardness_contributions, SELECT ON aftershock.missing_inputs,
+    SELECT ON aftershock.freshness, SELECT ON aftershock.hardness_contributions, SELECT ON aftershock.missing_inputs, SELECT ON aftershock.outcomes,
     SELECT ON aftershock.alert_current, SELECT ON aftershock.rule_runs, SELECT ON aftershock.dead_letters,
     SELECT ON aftershock.rejections_now
     TO aftershock_read;
