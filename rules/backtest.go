@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -116,10 +114,6 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 		replays = append(replays, second)
 	}
 	agenda := b.agenda(replays)
-	if os.Getenv("GOGC") == "" {
-		// Everything that was said is kept, and looking through it again and again would cost a fifth of the time.
-		defer debug.SetGCPercent(debug.SetGCPercent(400))
-	}
 	done, total := 0, len(agenda)
 	all := moments(agenda)
 	for n := range ahead {
