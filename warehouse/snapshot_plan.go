@@ -79,7 +79,7 @@ func (p *Past) columnsRead(ctx context.Context, s *side, v *View, texts []string
 	if err := p.execute(ctx, s, "take_snapshot", empty); err != nil {
 		return "", p.warehouse.explain("planning over the view "+v.Name, err)
 	}
-	var names []string
+	read, all := map[string]bool{}, false
 	for _, text := range texts {
 		reads := strings.Count(text, v.inlined())
 		if reads == 0 {
@@ -87,19 +87,28 @@ func (p *Past) columnsRead(ctx context.Context, s *side, v *View, texts []string
 		}
 		shown, err := p.plannedReads(ctx, s, p.resolve(text, map[string]bool{v.Name: true}))
 		if err != nil || len(shown) < reads { // what is wrong with a query it says itself when it is asked
-			names = []string{"*"}
+			all = true
 			break
 		}
-		for _, columns := range shown {
-			for _, name := range columns {
-				if name = "`" + name + "`"; !slices.Contains(names, name) {
-					names = append(names, name)
-				}
-			}
+		for _, name := range slices.Concat(shown...) {
+			read[name] = true
 		}
 	}
 	if err := p.execute(ctx, s, "drop_snapshot", empty); err != nil {
 		return "", p.warehouse.explain("planning over the view "+v.Name, err)
+	}
+	if all {
+		return "*", nil
+	}
+	columns, err := p.warehouse.Columns(ctx, strings.Replace(query("all_of"), "-- the view --", v.asOfAt(), 1))
+	if err != nil {
+		return "", p.warehouse.explain("asking for the columns of the view "+v.Name, err)
+	}
+	var names []string
+	for _, c := range columns { // in the order of the view, which * and ORDER BY ALL go by
+		if read[c.Name] {
+			names = append(names, "`"+c.Name+"`")
+		}
 	}
 	return strings.Join(names, ", "), nil
 }

@@ -152,10 +152,10 @@ func TestWhatIsKeptOfThePast(t *testing.T) {
 	}{
 		{"one reader keeps nothing", []string{"SELECT account_id FROM contract_signals" + of}, ""},
 		{"two readers", []string{"SELECT account_id FROM contract_signals" + of, "SELECT max(hardness) AS h FROM contract_signals" + of + " WHERE in_force"},
-			"contract_signals: `account_id`, `hardness`, `in_force`"},
+			"contract_signals: `account_id`, `in_force`, `hardness`"},
 		{"one that reads it twice", []string{"SELECT a.account_id AS x FROM links_at" + of + " AS a JOIN links_at" + of + " AS b ON a.contract_id = b.contract_id"}, "links_at: `account_id`, `contract_id`"},
 		{"a view reads another", []string{"SELECT owner FROM contract_signals" + of, "SELECT account_id, hardness_max FROM account_risk" + of},
-			"contract_signals: `owner`, `account_id`, `hardness`, `in_force`"},
+			"contract_signals: `account_id`, `in_force`, `owner`, `hardness`"},
 		{"no plan shows a scalar subquery", []string{"SELECT band FROM contract_signals" + of, "WITH (SELECT max(segment) FROM contract_signals" + of + ") AS s SELECT s"}, "contract_signals: *"},
 	} {
 		past.Expect(t.Context(), now(), c.queries)
