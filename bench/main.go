@@ -155,8 +155,7 @@ func (o options) measurePart(ctx context.Context, part string, s *servers) error
 		return s.delay(ctx, 60)
 	case partOutage:
 		return s.outage(ctx, o.outage)
-	}
-	if part == partBacktest {
+	case partBacktest:
 		return o.inProcess(ctx, part+"="+strconv.Itoa(o.past), s, os.Stdout)
 	}
 	for _, n := range o.history {

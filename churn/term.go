@@ -15,7 +15,6 @@ const (
 // Term is one stretch for which a contract was agreed, from the close of its base on.
 type Term struct {
 	AccountID, ContractID, DealID string
-	Band                          Band
 	ClosedAt, EndsAt              time.Time // EndsAt as agreed
 	OverAt                        time.Time // zero where Fate is Open
 	Fate                          Fate

@@ -205,6 +205,9 @@ func (p *RulePast) count(alerts []*PastAlert) {
 	}
 }
 
+// Week is the Monday in UTC that begins the week of an instant.
+func Week(t time.Time) time.Time { return lifecycle{}.week(t) }
+
 // owners counts what each owner would have been told, by the week of the first telling; those with most come first.
 func owners(alerts []PastAlert) []OwnerPast {
 	all := map[string]*OwnerPast{}
@@ -217,7 +220,7 @@ func owners(alerts []PastAlert) []OwnerPast {
 			o = &OwnerPast{Owner: a.Owner, Weeks: map[string]int{}}
 			all[a.Owner] = o
 		}
-		week := lifecycle{}.week(*a.ToldAt).Format(time.DateOnly)
+		week := Week(*a.ToldAt).Format(time.DateOnly)
 		o.Told++
 		o.Weeks[week]++
 		o.Most = max(o.Most, o.Weeks[week])

@@ -13,9 +13,9 @@ import (
 func (w *Warehouse) Terms(ctx context.Context) (all []churn.Term, err error) {
 	err = w.each(ctx, "terms", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
 		var t churn.Term
-		var band, fate string
-		err := scan(&t.AccountID, &t.ContractID, &t.DealID, &band, &t.ClosedAt, &t.EndsAt, &t.OverAt, &fate, &t.DowngradedAt)
-		t.Band, t.Fate = churn.Band(band), churn.Fate(fate)
+		var fate string
+		err := scan(&t.AccountID, &t.ContractID, &t.DealID, &t.ClosedAt, &t.EndsAt, &t.OverAt, &fate, &t.DowngradedAt)
+		t.Fate = churn.Fate(fate)
 		told(&t.ClosedAt, &t.EndsAt, &t.OverAt, &t.DowngradedAt)
 		all = append(all, t)
 		return err

@@ -63,6 +63,7 @@ func (w *Warehouse) OpenPast() (*Past, error) {
 		return nil, err
 	}
 	p := &Past{warehouse: w, server: clickhouse.OpenDB(options), plans: map[string]*plan{}, sides: []*side{{}, {}, {}}}
+	p.server.SetMaxIdleConns(0) // a session that is left is over: in a pool it would keep its temporary tables
 	for _, v := range all {
 		if strings.Contains(v.create, "{at:") {
 			p.views = append(p.views, v)

@@ -133,6 +133,16 @@ func TestPastGoesOnAfterAMistake(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	for i := range 4 { // every session is used again, and the one that failed does not fail for ever
+		at := now().AddDate(0, 0, i)
+		past.Expect(t.Context(), at, []string{good, good})
+		if _, err := past.Rows(t.Context(), good, at); err != nil {
+			t.Error(err)
+		}
+		if s := past.foretold()[2]; len(s.kept()) != 1 {
+			t.Errorf("after a mistake nothing is kept of the instant %s", at)
+		}
+	}
 }
 
 // What several queries read of a view is worked out once, of the columns that they read and no others; what one query reads is

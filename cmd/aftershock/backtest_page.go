@@ -113,13 +113,6 @@ func (c *chart) row(name, note string, height float64) *chartRow {
 
 const week = 7 * 24 * time.Hour
 
-// monday begins the week of an instant, as owners' weeks begin.
-func monday(at time.Time) time.Time {
-	at = at.UTC()
-	midnight := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
-	return midnight.AddDate(0, 0, -(int(midnight.Weekday())+6)%7)
-}
-
 // drawFired has, for each rule, how many alerts began in each week: told and not told.
 func (p *pastPage) drawFired() {
 	const height = 44.0
@@ -130,7 +123,7 @@ func (p *pastPage) drawFired() {
 			if a.Rule != r.Rule {
 				continue
 			}
-			w := monday(a.FiredAt)
+			w := rules.Week(a.FiredAt)
 			if a.ToldAt != nil {
 				told[w]++
 			} else {
@@ -139,7 +132,7 @@ func (p *pastPage) drawFired() {
 			most = max(most, told[w]+untold[w])
 		}
 		row := p.Fired.row(r.Rule, fmt.Sprintf("%d fired, most in a week %d", r.Fired, most), height)
-		for w := monday(p.From); w.Before(p.To); w = w.Add(week) {
+		for w := rules.Week(p.From); w.Before(p.To); w = w.Add(week) {
 			n, m := told[w], untold[w]
 			if n+m == 0 {
 				continue
@@ -217,7 +210,7 @@ func (p *pastPage) drawOwners() {
 	p.Owners.Hidden = max(len(p.BacktestReport.Owners)-ownersShown, 0)
 	for _, o := range p.BacktestReport.Owners[:min(len(p.BacktestReport.Owners), ownersShown)] {
 		row := p.Owners.row(o.Owner, fmt.Sprintf("%d told, most in a week %d", o.Told, o.Most), rowHeight)
-		for w := monday(p.From); w.Before(p.To); w = w.Add(week) {
+		for w := rules.Week(p.From); w.Before(p.To); w = w.Add(week) {
 			if n := o.Weeks[w.Format(time.DateOnly)]; n > 0 {
 				row.Bars = append(row.Bars, barOf{X: p.x(w), Y: row.Y + 2, Width: max(p.x(w.Add(week))-p.x(w)-1, 1), Height: rowHeight - 4,
 					Class: fmt.Sprintf("heat%d", 1+(n-1)*4/most), Says: fmt.Sprintf("%s, week of %s: %d told", o.Owner, w.Format(time.DateOnly), n)})

@@ -17,8 +17,7 @@ func schemaCommand() *cobra.Command {
 		Use: "schema [NAME]", Short: "Print the JSON Schema of a value or of a rule file, or list the schemas", Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			files := rules.Schemas()
-			names := slices.Sorted(maps.Keys(files))
-			names = append(schemas.Names(), names...)
+			names := append(schemas.Names(), slices.Sorted(maps.Keys(files))...)
 			if len(args) == 0 {
 				fmt.Fprintln(c.OutOrStdout(), strings.Join(names, "\n"))
 				return nil
