@@ -42,7 +42,7 @@ demo: build engine ## Run everything on embedded servers with simulated clients:
 # out is a failure, but for the tests over data sets that cannot be part of this repository.
 .PHONY: test
 test: engine-if-possible check ## Check formatting, vet, run all tests: PKG=./rules TESTFLAGS='-run Lifecycle'
-	@go test -json -p 2 -timeout 15m $(TESTFLAGS) $(PKG) | go run ./scripts/testsummary -may-skip AFTERSHOCK_TESTDATA
+	@go test -json -p 2 -timeout 15m $(TESTFLAGS) $(PKG) | go run ./tools/testsummary -may-skip AFTERSHOCK_TESTDATA
 
 .PHONY: engine-if-possible
 engine-if-possible:
@@ -61,15 +61,15 @@ lint: ## Run golangci-lint, with .golangci.yaml
 
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities that the program can reach: GOVULNDB=file:///path for a copy of the database
-	@scripts/vulncheck/run.sh ./cmd/...
+	@tools/vulncheck/run.sh ./cmd/...
 
 .PHONY: licences
 licences: ## Write docs/licences.md; fails where a licence may not be used
-	@list=$$(go run ./scripts/licences ./cmd/aftershock) && printf '%s\n' "$$list" > docs/licences.md
+	@list=$$(go run ./tools/licences ./cmd/aftershock) && printf '%s\n' "$$list" > docs/licences.md
 
 .PHONY: licences-check
 licences-check: ## Check that docs/licences.md is up to date and that every licence may be used
-	@go run ./scripts/licences -check docs/licences.md ./cmd/aftershock
+	@go run ./tools/licences -check docs/licences.md ./cmd/aftershock
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for a short while: FUZZTIME=10s
@@ -82,15 +82,15 @@ fuzz: ## Fuzz every target for a short while: FUZZTIME=10s
 
 .PHONY: bench
 bench: engine ## Measure the pipeline on this machine; prints machine and versions
-	@go run ./bench $(FLAGS)
+	@go run ./tools/bench $(FLAGS)
 
 .PHONY: chaos
 chaos: engine ## Kill, pause, cut and slow everything, then compare with the truth: FLAGS='-records 1000000 -faults 200 -for 35m'
-	@go run ./chaos $(FLAGS)
+	@go run ./tools/chaos $(FLAGS)
 
 .PHONY: docs
 docs: build engine ## Write the docs that are generated from the code
-	@bin/aftershock config reference | scripts/insert docs/config.md
+	@bin/aftershock config reference | tools/insert docs/config.md
 	@go test ./deploy -run '^TestExampleHasEveryKey$$' -update >&2
 	@go test ./warehouse -run '^TestDocs$$' -update >&2
 

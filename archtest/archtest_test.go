@@ -28,7 +28,7 @@ var (
 	ground = []string{"churn", "broker"}
 	parts  = []string{"consumers", "warehouse", "rules", "publish", "console", "sources", "simulate", "hindsight", "embedded"}
 	top    = []string{"cmd/aftershock"}
-	beside = []string{"bench", "chaos", "deploy", "scripts", "archtest"} // may look at everything, nothing may lean on them
+	beside = []string{"deploy", "testservers", "tools", "archtest"} // may look at everything, nothing may lean on them
 )
 
 // leanedOn are packages outside of the parts that carry only data.
@@ -44,14 +44,14 @@ var fenced = []struct {
 }{
 	{"github.com/robfig/cron", []string{"rules"},
 		"its handling of daylight saving and of odd input is corrected in one place (docs/adr/0008)"},
-	{"github.com/segmentio/kafka-go", []string{"broker", "consumers", "publish", "embedded/realkafka", "cmd/aftershock", "bench"},
+	{"github.com/segmentio/kafka-go", []string{"broker", "consumers", "publish", "cmd/aftershock", "testservers", "tools"},
 		"its defaults lose data or wait: whoever reads or writes Kafka does it through what broker sets up; cmd has the producer of import and simulate"},
-	{"github.com/ClickHouse/clickhouse-go", []string{"warehouse", "embedded"},
+	{"github.com/ClickHouse/clickhouse-go", []string{"warehouse", "embedded", "testservers"},
 		"values are checked before the driver, which damages some without an error, in one place"},
 	{"github.com/shopspring/decimal", []string{"warehouse"},
 		"it is the driver's type; everywhere else money is govalues/decimal, which never rounds silently (docs/adr/0007)"},
 	{"github.com/pressly/goose", []string{"warehouse"}, "migrations are the warehouse's own"},
-	{"github.com/twmb/franz-go", []string{"embedded", "bench", "chaos"},
+	{"github.com/twmb/franz-go", []string{"embedded", "tools"},
 		"it is the embedded broker, and what the chaos test reads topics with, apart from the pipeline, which speaks through kafka-go"},
 	{"github.com/ebitengine/purego", []string{"embedded"}, "only the embedded ClickHouse loads a shared library"},
 	{"github.com/itchyny/gojq", []string{"sources"}, "mappings are a matter of sources"},
@@ -121,7 +121,7 @@ func forbidden(from, path string) string {
 
 // forbiddenToTests is forbidden, but that every test may start real servers.
 func forbiddenToTests(from, path string) string {
-	if to, ours := strings.CutPrefix(path, module+"/"); ours && homeOf(to) == "embedded" && homeOf(from) != "churn" {
+	if to, ours := strings.CutPrefix(path, module+"/"); ours && homeOf(from) != "churn" && (homeOf(to) == "embedded" || homeOf(to) == "testservers") {
 		return ""
 	}
 	if homeOf(from) == "churn" && external(path) {
@@ -188,7 +188,8 @@ func TestRulesBite(t *testing.T) {
 		{"churn", "github.com/segmentio/kafka-go", false},
 		{"broker", module + "/consumers", false},
 		{"warehouse", module + "/cmd/aftershock", false},
-		{"cmd/aftershock", module + "/bench", false},
+		{"cmd/aftershock", module + "/tools/bench", false},
+		{"cmd/aftershock", module + "/testservers", false},
 		{"sources", module + "/deploy/schemas", false},
 		{"warehouse", module + "/embedded", false},
 		{"cmd/aftershock", module + "/deploy/schemas", true},
@@ -196,7 +197,7 @@ func TestRulesBite(t *testing.T) {
 		{"rules", module + "/churn", true},
 		{"publish", module + "/broker", true},
 		{"broker", module + "/churn", true},
-		{"embedded/testservers", module + "/embedded/realkafka", true},
+		{"testservers", module + "/testservers/kafka", true},
 		{"churn", "github.com/govalues/decimal", true},
 		{"churn", "encoding/json", true},
 	} {

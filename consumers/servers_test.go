@@ -14,7 +14,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/consumers"
-	"github.com/aftershock/aftershock/embedded/testservers"
+	"github.com/aftershock/aftershock/testservers"
 )
 
 func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }

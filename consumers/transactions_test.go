@@ -6,7 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/embedded/testservers"
+	"github.com/aftershock/aftershock/testservers"
 )
 
 // The marker of a transaction takes an offset at which there is nothing to store; it must be committed all the same, or a tick

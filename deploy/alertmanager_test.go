@@ -18,8 +18,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/aftershock/aftershock/embedded/realalertmanager"
-	"github.com/aftershock/aftershock/embedded/testservers"
+	"github.com/aftershock/aftershock/testservers"
+	"github.com/aftershock/aftershock/testservers/alertmanager"
 )
 
 const alertmanagerFile = "alertmanager/alertmanager.yml"
@@ -43,7 +43,7 @@ func TestAlertmanagerExampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testservers.Alertmanager(t, realalertmanager.Options{Config: string(text)})
+	testservers.Alertmanager(t, alertmanager.Options{Config: string(text)})
 }
 
 // seen is what one receiver of the example was told at once.
@@ -119,7 +119,7 @@ func TestAlertmanagerExampleBehaves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			server := testservers.Alertmanager(t, realalertmanager.Options{Config: string(text)})
+			server := testservers.Alertmanager(t, alertmanager.Options{Config: string(text)})
 			alert := func(rule, account, severity, kind string) map[string]any {
 				return map[string]any{"labels": map[string]string{"alertname": rule, "account": account, "severity": severity, "kind": kind, "source": "aftershock"}}
 			}
@@ -241,7 +241,7 @@ func TestAlertmanagerExampleIsReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := testservers.Alertmanager(t, realalertmanager.Options{Config: string(text)})
+	server := testservers.Alertmanager(t, alertmanager.Options{Config: string(text)})
 	alert := func(rule, kind, summary string) map[string]any {
 		return map[string]any{
 			"labels":      map[string]string{"alertname": rule, "account": "A-1", "severity": "warning", "kind": kind, "source": "aftershock", "fingerprint": "f" + rule, "owner": "Ana"},

@@ -12,7 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 
-	"github.com/aftershock/aftershock/embedded/realalertmanager"
+	"github.com/aftershock/aftershock/testservers/alertmanager"
 )
 
 func project(t *testing.T) *types.Project {
@@ -158,7 +158,7 @@ func TestComposeVersions(t *testing.T) {
 			Kafka string `xml:"kafka.version"`
 		} `xml:"properties"`
 	}
-	text, err := os.ReadFile("../embedded/realkafka/pom.xml")
+	text, err := os.ReadFile("../testservers/kafka/pom.xml")
 	if err == nil {
 		err = xml.Unmarshal(text, &pom)
 	}
@@ -168,7 +168,7 @@ func TestComposeVersions(t *testing.T) {
 	if want := "apache/kafka:" + pom.Properties.Kafka; p.Services["kafka"].Image != want {
 		t.Errorf("kafka is %s, but the tests run on %s", p.Services["kafka"].Image, want)
 	}
-	if want := "prom/alertmanager:" + realalertmanager.Version; p.Services["alertmanager"].Image != want {
+	if want := "prom/alertmanager:" + alertmanager.Version; p.Services["alertmanager"].Image != want {
 		t.Errorf("alertmanager is %s, but the tests run on %s", p.Services["alertmanager"].Image, want)
 	}
 	var engine struct{ OptionalDependencies map[string]string }

@@ -19,7 +19,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
-	"github.com/aftershock/aftershock/embedded/internal/child"
+	"github.com/aftershock/aftershock/embedded/child"
 )
 
 //go:embed clickhouse_start.sql

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/aftershock/aftershock/embedded/internal/child"
+	"github.com/aftershock/aftershock/embedded/child"
 )
 
 // The child of a program that was killed needs a moment to die, and holds the

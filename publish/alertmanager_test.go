@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/embedded/realalertmanager"
-	"github.com/aftershock/aftershock/embedded/testservers"
 	"github.com/aftershock/aftershock/publish"
+	"github.com/aftershock/aftershock/testservers"
+	"github.com/aftershock/aftershock/testservers/alertmanager"
 )
 
 // shown is an alert as a real Alertmanager shows it.
@@ -40,8 +40,8 @@ type notified struct{ Group, Status, Rule, Fingerprint, Episode string }
 // station is a real Alertmanager, someone who listens to it, and a log that it is told from.
 type station struct {
 	t       *testing.T
-	server  *realalertmanager.Alertmanager
-	options realalertmanager.Options
+	server  *alertmanager.Alertmanager
+	options alertmanager.Options
 	log     *alertLog
 	relay   *publish.Relay
 
@@ -76,7 +76,7 @@ func newStation(t *testing.T) *station {
 		}
 	}))
 	t.Cleanup(listener.Close)
-	s.options = realalertmanager.Options{Config: fmt.Sprintf(stationConfig, listener.URL), Dir: t.TempDir()}
+	s.options = alertmanager.Options{Config: fmt.Sprintf(stationConfig, listener.URL), Dir: t.TempDir()}
 	s.server = testservers.Alertmanager(t, s.options)
 	s.options.Port = s.server.Port()
 	s.restartUs()

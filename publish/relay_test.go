@@ -18,8 +18,8 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/embedded/testservers"
 	"github.com/aftershock/aftershock/publish"
+	"github.com/aftershock/aftershock/testservers"
 )
 
 func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }

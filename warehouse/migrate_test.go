@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/aftershock/aftershock/embedded/testservers"
+	"github.com/aftershock/aftershock/testservers"
 )
 
 const schemaText = `SELECT format('{} {}', name, create_table_query) FROM system.tables WHERE database = currentDatabase() ORDER BY name`

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/embedded/testservers"
+	"github.com/aftershock/aftershock/testservers"
 )
 
 func TestMain(m *testing.M) { os.Exit(testservers.Main(m)) }

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aftershock/aftershock/embedded/realalertmanager"
-	"github.com/aftershock/aftershock/embedded/testservers"
 	"github.com/aftershock/aftershock/simulate"
+	"github.com/aftershock/aftershock/testservers"
+	"github.com/aftershock/aftershock/testservers/alertmanager"
 )
 
 // TestAlertmanagerShowsWhatTheLogSays: the whole road to a real Alertmanager, in two runs of which the second is a restart. What
@@ -22,7 +22,7 @@ import (
 func TestAlertmanagerShowsWhatTheLogSays(t *testing.T) {
 	needEngine(t)
 	const quiet = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
-	server := testservers.Alertmanager(t, realalertmanager.Options{Config: quiet})
+	server := testservers.Alertmanager(t, alertmanager.Options{Config: quiet})
 	s := newServer(t)
 	s.config.Publish.Alertmanager.URLs = []string{server.URL()}
 	s.config.Evaluate.HoldoutShare = 0.2

@@ -25,9 +25,9 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/embedded"
-	"github.com/aftershock/aftershock/embedded/authority"
-	"github.com/aftershock/aftershock/embedded/realkafka"
-	"github.com/aftershock/aftershock/embedded/testservers"
+	"github.com/aftershock/aftershock/testservers"
+	"github.com/aftershock/aftershock/testservers/authority"
+	realkafka "github.com/aftershock/aftershock/testservers/kafka"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
