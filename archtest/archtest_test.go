@@ -22,19 +22,77 @@ import (
 
 const module = "github.com/aftershock/aftershock"
 
-// Three floors: cmd joins the parts, the parts stand on the ground. Folders that are not named here are no part of the
-// house and must be added before they may exist.
-var (
-	ground = []string{"churn", "broker"}
-	parts  = []string{"consumers", "warehouse", "rules", "publish", "console", "sources", "simulate", "hindsight", "embedded"}
-	top    = []string{"cmd/aftershock"}
-	beside = []string{"deploy", "testservers", "tools", "archtest"} // may look at everything, nothing may lean on them
+// floor is a storey of the house: imports point down, never up and never sideways between two parts.
+type floor int
+
+const (
+	pureGround floor = iota // facts and pure functions
+	ground                  // touches the world, and knows nothing of what is done with it
+	parts                   // each does one thing, and none knows another
+	joined                  // the parts joined
+	top                     // commands, and the show
+	beside                  // may look at everything; nothing leans on it
 )
 
-// leanedOn are packages outside of the parts that carry only data.
-var leanedOn = map[string][]string{
-	"deploy/schemas": {"cmd/aftershock"}, // the command `schema` prints the files that a test holds against the types
+// home is a folder, the floor that it is on, and what of ours it may import: folders, of which "churn/..." means churn and all below.
+// A folder that stands here may have no others below it but those that stand here too.
+type home struct {
+	folder string
+	floor  floor
+	may    []string
+	why    string
 }
+
+var (
+	facts     = []string{"churn/...", "text"}
+	allGround = []string{"churn/...", "text", "broker", "config", "dial"}
+	allParts  = slices.Concat(allGround, []string{"consumers/...", "rules/...", "warehouse", "publish", "console", "sources", "simulate", "embedded"})
+)
+
+// house is the table of docs/architecture.md. A folder that is not here is no part of the house and must be added before it may exist.
+var house = []home{
+	{"churn", pureGround, nil, "facts that everyone stands on: it imports nothing of ours"},
+	{"churn/hardness", pureGround, []string{"churn"}, "how a score is found from a deal; facts only"},
+	{"churn/attempts", pureGround, []string{"churn"}, "what a ticket asks for; facts only"},
+	{"churn/links", pureGround, []string{"churn"}, "which attempt reopens which contract; facts only"},
+	{"churn/alert", pureGround, []string{"churn", "text"}, "what an alert is and how it is written; facts and words only"},
+	{"churn/outcomes", pureGround, []string{"churn", "churn/alert"}, "whether alerts were right; facts and alerts only"},
+	{"text", pureGround, nil, "words on a line: it knows nothing of ours"},
+
+	{"broker", ground, []string{"churn", "dial"}, "Kafka's connections and positions: of ours it knows positions only"},
+	{"config", ground, nil, "it knows no key by name, so it can import none of those who have keys"},
+	{"dial", ground, nil, "reaching a server is the same for every server"},
+
+	{"consumers", parts, slices.Concat(allGround, []string{"consumers/deadletter"}), anotherPart},
+	{"consumers/deadletter", parts, allGround, "a dead letter is read and sent again without any consumer"},
+	{"rules", parts, facts, "what a person writes is read without engine, warehouse or broker"},
+	{"rules/engine", parts, slices.Concat(facts, []string{"rules"}), "it is driven by the leader and by the past, and calls neither"},
+	{"rules/past", parts, slices.Concat(facts, []string{"rules", "rules/engine"}), "the past is the engine over other instants"},
+	{"warehouse", parts, slices.Concat(facts, []string{"dial"}), anotherPart},
+	{"publish", parts, allGround, anotherPart},
+	{"console", parts, slices.Concat(facts, []string{"dial"}), anotherPart},
+	{"sources", parts, slices.Concat(facts, []string{"broker"}), anotherPart},
+	{"simulate", parts, []string{"churn/..."}, anotherPart},
+	{"embedded", parts, []string{"embedded/child"}, "servers know nothing of what runs on them"},
+	{"embedded/child", parts, nil, "a process that dies with its parent knows nothing of what it is"},
+
+	{"pipeline", joined, allParts, "it joins the parts, and is called by what stands above"},
+
+	{"demo", top, slices.Concat(allParts, []string{"pipeline"}), "the show stands on the pipeline and is called by its command only"},
+	{"cmd/aftershock", top, slices.Concat(allParts, []string{"pipeline", "demo", "deploy/schemas"}), "nothing of tests and tools goes into the binary"},
+
+	{"deploy", beside, nil, ""},
+	{"deploy/schemas", beside, nil, "files that the command schema prints, and nothing more"},
+	{"testservers", beside, []string{"testservers/...", "embedded", "embedded/child", "broker", "warehouse"}, "servers for tests stand on the embedded ones"},
+	{"testservers/authority", beside, nil, "servers for tests stand on the embedded ones"},
+	{"testservers/alertmanager", beside, []string{"embedded/child"}, "servers for tests stand on the embedded ones"},
+	{"testservers/dataset", beside, nil, "data for tests, for everyone"},
+	{"testservers/kafka", beside, []string{"embedded/child", "testservers/authority"}, "servers for tests stand on the embedded ones"},
+	{"tools", beside, []string{"..."}, ""},
+	{"archtest", beside, nil, ""},
+}
+
+const anotherPart = "parts do not know one another: declare the one- or two-method interface that you need beside its use, and let pipeline join the two"
 
 // fenced libraries stand where the reason says, tests apart.
 var fenced = []struct {
@@ -57,20 +115,22 @@ var fenced = []struct {
 	{"github.com/itchyny/gojq", []string{"sources"}, "mappings are a matter of sources"},
 	{"github.com/goccy/go-yaml", []string{"rules", "cmd/aftershock"}, "YAML is read where a person writes it: rules and configuration"},
 	{"github.com/caarlos0/env", []string{"cmd/aftershock"}, "parts are given their configuration and never look for it"},
-	{"gonum.org/v1/gonum", []string{"hindsight"}, "statistics are told in one place, with the intervals that belong to them"},
+	{"gonum.org/v1/gonum", []string{"churn/outcomes"}, "statistics are told in one place, with the intervals that belong to them"},
 	{"github.com/spf13/cobra", []string{"cmd/aftershock"}, "parts do not know that there is a command line"},
 	{"github.com/jedib0t/go-pretty", []string{"cmd/aftershock"}, "what a person sees in a terminal is made in cmd"},
 	{"github.com/prometheus/client_golang", []string{"consumers", "publish", "console", "cmd/aftershock"},
 		"the pure parts return what happened; whoever runs them counts it"},
 }
 
-// churnMay is all that the ground may lean on beside the standard library.
-var churnMay = []string{"github.com/govalues/decimal"}
+// pureMay is all that the pure ground may lean on beside the standard library.
+var pureMay = []string{"github.com/govalues/decimal", "gonum.org/v1/gonum"}
+
+// impure are the packages of the standard library by which a clock, a file or another machine gets in.
+var impure = []string{"context", "io/fs", "io/ioutil", "log", "net", "os", "os/exec", "os/signal", "syscall", "database/sql", "net/http", "math/rand", "math/rand/v2"}
 
 func TestFloors(t *testing.T) {
 	for _, p := range packages(t) {
-		home := homeOf(p.name)
-		if home == "" {
+		if homeOf(p.name) == nil {
 			t.Errorf("%s is on no floor: name its folder in archtest, with its floor", p.name)
 			continue
 		}
@@ -87,45 +147,72 @@ func TestFloors(t *testing.T) {
 	}
 }
 
-// forbidden says why a package may not import another one of ours; it is empty where it may.
-func forbidden(from, path string) string {
-	to, ours := strings.CutPrefix(path, module+"/")
-	if !ours {
-		if homeOf(from) == "churn" && external(path) && !slices.Contains(churnMay, path) {
-			return "churn is facts and pure functions that everyone stands on: the standard library and one decimal type only"
+// TestTableIsDownhill holds the table itself against its own rule.
+func TestTableIsDownhill(t *testing.T) {
+	for _, h := range house {
+		for _, to := range house {
+			if !h.allows(to.folder) || to.folder == h.folder || h.floor == beside || to.folder == "deploy/schemas" {
+				continue
+			}
+			inside := strings.HasPrefix(h.folder, family(to.folder)) && strings.HasPrefix(to.folder, family(h.folder))
+			if to.floor > h.floor || to.floor == h.floor && h.floor != pureGround && h.floor != ground && !inside && to.folder != "demo" {
+				t.Errorf("the table lets %s import %s, which is not below it", h.folder, to.folder)
+			}
 		}
-		return ""
 	}
-	a, b := homeOf(from), homeOf(to)
-	switch {
-	case a == b, slices.Contains(top, a) && !slices.Contains(beside, b), slices.Contains(beside, a):
-		return ""
-	case slices.Contains(leanedOn[to], a):
-		return ""
-	case a == "churn":
-		return "churn is the ground: it imports nothing of ours"
-	case a == "broker":
-		if b == "churn" {
-			return ""
-		}
-		return "broker is ground: it knows connections and positions, and may import churn only"
-	case slices.Contains(parts, a) && slices.Contains(ground, b):
-		return ""
-	case slices.Contains(parts, a) && slices.Contains(parts, b):
-		return "parts do not know one another: declare the one- or two-method interface that you need beside its use, and let cmd join the two"
-	case slices.Contains(top, b):
-		return "cmd joins the parts: nothing imports it"
-	}
-	return "what stands beside the house is leaned on by nobody"
 }
 
-// forbiddenToTests is forbidden, but that every test may start real servers.
-func forbiddenToTests(from, path string) string {
-	if to, ours := strings.CutPrefix(path, module+"/"); ours && homeOf(from) != "churn" && (homeOf(to) == "embedded" || homeOf(to) == "testservers") {
+func family(folder string) string { first, _, _ := strings.Cut(folder, "/"); return first }
+
+// forbidden says why a package may not import another one; it is empty where it may.
+func forbidden(from, path string) string {
+	a := homeOf(from)
+	to, ours := strings.CutPrefix(path, module+"/")
+	if !ours {
+		switch {
+		case a.floor != pureGround:
+		case external(path) && !slices.ContainsFunc(pureMay, func(l string) bool { return under(path, l) }):
+			return "the ground is facts and pure functions that everyone stands on: the standard library, one decimal type, and statistics in churn/outcomes"
+		case slices.Contains(impure, path):
+			return "the ground is pure: no context, no clock, no files, no network, no chance"
+		}
 		return ""
 	}
-	if homeOf(from) == "churn" && external(path) {
-		return "" // a library for tests, such as rapid
+	if a.floor == beside && family(a.folder) != "testservers" && a.folder != "deploy/schemas" || a.allows(to) {
+		return ""
+	}
+	switch b := homeOf(to); {
+	case b == nil:
+		return "it is on no floor"
+	case b.floor == beside:
+		return "what stands beside the house is leaned on by nobody"
+	case b.floor > a.floor:
+		return "imports point down: " + a.why
+	}
+	return a.why
+}
+
+// allows reports whether the table lets a home import a folder of ours.
+func (h home) allows(to string) bool {
+	return slices.ContainsFunc(h.may, func(pattern string) bool {
+		all, below := strings.CutSuffix(pattern, "...")
+		return to == pattern || below && (all == "" || to == strings.TrimSuffix(all, "/") || strings.HasPrefix(to, all))
+	})
+}
+
+// forbiddenToTests is forbidden, but that every test may start real servers and read data sets, and those of the ground too may have
+// libraries and files.
+func forbiddenToTests(from, path string) string {
+	to, ours := strings.CutPrefix(path, module+"/")
+	if !ours {
+		return ""
+	}
+	pure := homeOf(from).floor == pureGround
+	if homeOf(from).floor == beside {
+		return ""
+	}
+	if family(to) == "testservers" && (!pure || to == "testservers/dataset") || to == "embedded" && !pure || to == from {
+		return ""
 	}
 	return forbidden(from, path)
 }
@@ -152,7 +239,7 @@ var sql = regexp.MustCompile(`\b(SELECT\s[\s\S]*\bFROM\b|SELECT\s+[\w*(]|INSERT\
 func TestSQLStandsInFiles(t *testing.T) {
 	for _, p := range packages(t) {
 		home := homeOf(p.name)
-		if home == "embedded" || slices.Contains(beside, home) {
+		if family(p.name) == "embedded" || home.floor == beside {
 			continue
 		}
 		for _, name := range p.GoFiles {
@@ -183,21 +270,34 @@ func TestRulesBite(t *testing.T) {
 		allowed  bool
 	}{
 		{"rules", module + "/warehouse", false},
+		{"rules", module + "/rules/engine", false},
+		{"rules/engine", module + "/rules/past", false},
+		{"rules/engine", module + "/pipeline", false},
 		{"consumers", module + "/publish", false},
+		{"consumers/deadletter", module + "/consumers", false},
 		{"churn", module + "/broker", false},
+		{"churn", module + "/churn/alert", false},
+		{"churn/alert", module + "/churn/outcomes", false},
 		{"churn", "github.com/segmentio/kafka-go", false},
+		{"churn/links", "context", false},
+		{"text", "os", false},
 		{"broker", module + "/consumers", false},
 		{"warehouse", module + "/cmd/aftershock", false},
+		{"warehouse", module + "/broker", false},
+		{"pipeline", module + "/demo", false},
 		{"cmd/aftershock", module + "/tools/bench", false},
 		{"cmd/aftershock", module + "/testservers", false},
 		{"sources", module + "/deploy/schemas", false},
 		{"warehouse", module + "/embedded", false},
 		{"cmd/aftershock", module + "/deploy/schemas", true},
 		{"cmd/aftershock", module + "/rules", true},
+		{"pipeline", module + "/rules/engine", true},
 		{"rules", module + "/churn", true},
+		{"rules", module + "/churn/alert", true},
 		{"publish", module + "/broker", true},
 		{"broker", module + "/churn", true},
 		{"testservers", module + "/testservers/kafka", true},
+		{"tools/bench", module + "/pipeline", true},
 		{"churn", "github.com/govalues/decimal", true},
 		{"churn", "encoding/json", true},
 	} {
@@ -215,16 +315,14 @@ func TestRulesBite(t *testing.T) {
 	}
 }
 
-// homeOf is the folder that says which floor a package stands on.
-func homeOf(name string) string {
-	for _, floor := range [][]string{ground, parts, top, beside} {
-		for _, folder := range floor {
-			if under(name, folder) {
-				return folder
-			}
+// homeOf is the row of the table for a package: its own, or that of the nearest folder above it where that is beside the house.
+func homeOf(name string) *home {
+	for i, h := range house {
+		if h.folder == name || h.floor == beside && under(name, h.folder) && !slices.ContainsFunc(house, func(h home) bool { return h.folder == name }) {
+			return &house[i]
 		}
 	}
-	return ""
+	return nil
 }
 
 func under(path, folder string) bool {
@@ -263,7 +361,7 @@ func packages(t *testing.T) []goPackage {
 		p.name = strings.TrimPrefix(p.ImportPath, module+"/")
 		all = append(all, p)
 	}
-	if len(all) < len(parts) {
+	if len(all) < 20 {
 		t.Fatalf("only %d packages were found", len(all))
 	}
 	return all

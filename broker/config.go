@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Config says how to reach Kafka and what its topics are called.
@@ -50,7 +50,7 @@ type SASL struct {
 	// Username is the user. Defaults to none.
 	Username string `yaml:"username" env:"USERNAME" doc:"user"`
 	// Password is the password; better use PasswordFile. Defaults to none.
-	Password churn.Secret `yaml:"password" env:"PASSWORD" doc:"password; better in a file"`
+	Password dial.Secret `yaml:"password" env:"PASSWORD" doc:"password; better in a file"`
 	// PasswordFile holds the password; trailing line ends are ignored. Defaults to none.
 	PasswordFile string `yaml:"password_file" env:"PASSWORD_FILE" doc:"file that holds the password"`
 }

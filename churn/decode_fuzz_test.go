@@ -72,12 +72,11 @@ func within(times ...time.Time) bool {
 
 func FuzzDecodeDeal(f *testing.F) {
 	fuzzDecoder(f, "deal", DecodeDeal, func(d *DealClosed) bool {
-		h := DefaultHardnessModel().Score(d)
 		return d.EventID != "" && d.DealID != "" && d.AccountID != "" && d.ContractID != "" && !d.ClosedAt.IsZero() && !d.OccurredAt.IsZero() &&
 			within(d.ClosedAt, d.EndsAt, d.OccurredAt) && (d.EndsAt.IsZero() || d.EndsAt.After(d.ClosedAt)) &&
 			(d.Outcome == Lost || d.Outcome == Won && d.SignedPrice.Known && KnownCurrency(d.Currency)) &&
 			d.SignedPrice.Units() >= 0 && d.ListPrice.Units() >= 0 && d.Anticipated.Units() >= 0 && d.AnnualValue.Units() >= 0 &&
-			d.TermMonths >= 0 && h.Score >= 0 && h.Score <= 100 && ContractEnd(d.ClosedAt, d.EndsAt, d.TermMonths).After(d.ClosedAt)
+			d.TermMonths >= 0 && ContractEnd(d.ClosedAt, d.EndsAt, d.TermMonths).After(d.ClosedAt)
 	})
 }
 

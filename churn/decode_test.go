@@ -94,9 +94,9 @@ func TestDecodersRefuse(t *testing.T) {
 	}
 }
 
-// declaredCodes reads the codes from reject.go, so that a new one cannot be forgotten.
+// declaredCodes reads the codes from rejection.go, so that a new one cannot be forgotten.
 func declaredCodes(t *testing.T) []Code {
-	file, err := parser.ParseFile(token.NewFileSet(), "reject.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "rejection.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestDecodeDealReadsEveryField(t *testing.T) {
 		TermMonths: 24, ClosedAt: instant("2026-01-31T09:30:00Z"), EndsAt: instant("2028-01-31T00:00:00Z"),
 		Owners: Owners{"Ada", "Bob", "East"}, Source: Source{"crm", "https://crm.example/d/4711"},
 		Negotiation: &Negotiation{
-			OpenedAt: instant("2025-11-03T00:00:00Z"), Rounds: ptr(5), Ultimatums: ptr(1), DeadlinePressure: ptr(true), Escalations: ptr(2), Tone: ptr(-0.4),
+			OpenedAt: instant("2025-11-03T00:00:00Z"), Rounds: new(5), Ultimatums: new(1), DeadlinePressure: new(true), Escalations: new(2), Tone: new(-0.4),
 			ClientConcessions:  &[]Concession{{"payment terms", MustMoney("2500.25")}, {"reference", MustMoney("1")}},
 			VendorConcessions:  &[]Concession{{"training", MustMoney("0.0001")}},
 			UnresolvedRequests: &[]string{"a price cap", "single sign-on"}, CommonGround: &[]string{"a joint plan"},
@@ -234,7 +234,7 @@ func TestDecodeTicketReadsEveryField(t *testing.T) {
 		SchemaVersion: 1, EventID: "desk-9-r1", Revision: -1, OccurredAt: instant("2026-02-01T10:00:00Z"), TicketID: "T-9", AccountID: "A-17", ContractID: "C-900",
 		OpenedAt: instant("2026-02-01T09:30:00Z"), Status: "open", Priority: "high", Channel: "email", Subject: "Our rate", Body: "We need to reopen our rate.",
 		Comments: []Message{{instant("2026-02-01T10:00:00Z"), Vendor, "Which one?"}, {instant("2026-02-01T11:00:00Z"), Client, "All of them."}},
-		Tags:     []string{"billing", "urgent"}, Category: "billing", Satisfaction: ptr(2.5), OutageRelated: true, VendorError: true, Assignee: "Eve",
+		Tags:     []string{"billing", "urgent"}, Category: "billing", Satisfaction: new(2.5), OutageRelated: true, VendorError: true, Assignee: "Eve",
 		Source: Source{"desk", "https://desk.example/t/9"},
 	}
 	if !reflect.DeepEqual(got, want) {

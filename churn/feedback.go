@@ -101,7 +101,7 @@ func DecodeFeedback(value []byte, key string, occurredAt time.Time) (Feedback, e
 		return Feedback{}, s.err
 	}
 	if f.EventID == "" {
-		f.EventID = Digest(f.Fingerprint, string(value))
+		f.EventID = Hash(f.Fingerprint, string(value))
 	}
 	f.OccurredAt = firstKnown(f.OccurredAt, occurredAt)
 	return f, nil
@@ -109,3 +109,6 @@ func DecodeFeedback(value []byte, key string, occurredAt time.Time) (Feedback, e
 
 // Dispositions are the words for what an alert turned out to be.
 var Dispositions = []string{string(DispositionTrue), string(DispositionFalse), string(DispositionOutage), string(DispositionBilling)}
+
+// Key is the event's.
+func (e *FeedbackEvent) Key() EventKey { return EventKey{"", e.Fingerprint, e.EventID, e.Hash} }

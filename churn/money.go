@@ -14,6 +14,9 @@ const (
 	MoneyDigits = 18
 )
 
+// UnitsPerOne is how many units of the last decimal make one: ten to the MoneyScale.
+const UnitsPerOne = 10_000
+
 // OptionalMoney is an exact amount, or nothing. The currency stands beside it in the deal.
 type OptionalMoney struct {
 	Amount decimal.Decimal

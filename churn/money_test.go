@@ -69,7 +69,7 @@ func TestMoneyRoundTrip(t *testing.T) {
 		if m.Units() != units {
 			t.Fatalf("%d units became %d", units, m.Units())
 		}
-		written := new(big.Rat).SetFrac64(units, unitsPerOne)
+		written := new(big.Rat).SetFrac64(units, UnitsPerOne)
 		if shown, ok := new(big.Rat).SetString(m.String()); !ok || shown.Cmp(written) != 0 {
 			t.Errorf("%d units are shown as %s", units, m.String())
 		}
@@ -102,14 +102,14 @@ func TestMoneyIsExactOrRefused(t *testing.T) {
 		if err != nil {
 			// Refusing is right where the amount does not fit; one written with a huge exponent may be refused although it does.
 			if isNumber && !strings.ContainsAny(text, "eE") && !strings.HasSuffix(text, ".") && !strings.HasPrefix(strings.TrimLeft(text, "+-"), ".") {
-				scaled := new(big.Rat).Mul(want, big.NewRat(unitsPerOne, 1))
+				scaled := new(big.Rat).Mul(want, big.NewRat(UnitsPerOne, 1))
 				if scaled.IsInt() && scaled.Num().CmpAbs(big.NewInt(mostUnits)) <= 0 {
 					t.Errorf("%q was refused: %v", text, err)
 				}
 			}
 			return
 		}
-		if !isNumber || want.Cmp(new(big.Rat).SetFrac64(m.Units(), unitsPerOne)) != 0 {
+		if !isNumber || want.Cmp(new(big.Rat).SetFrac64(m.Units(), UnitsPerOne)) != 0 {
 			t.Errorf("%q became %d units", text, m.Units())
 		}
 	})

@@ -33,8 +33,8 @@ func (e *DealEvent) Order() Order { return Order{e.Revision, e.OccurredAt, e.Eve
 // Order returns the event's place among the events about its ticket.
 func (e *TicketEvent) Order() Order { return Order{e.Revision, e.OccurredAt, e.EventID, e.Hash} }
 
-// Digest hashes strings unambiguously: each is led by its length, so ("ab", "c") and ("a", "bc") differ.
-func Digest(parts ...string) string {
+// Hash hashes strings unambiguously: each is led by its length, so ("ab", "c") and ("a", "bc") differ.
+func Hash(parts ...string) string {
 	h := sha256.New()
 	var length [8]byte
 	for _, p := range parts {

@@ -1,7 +1,6 @@
 package churn
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -54,94 +53,28 @@ func TestOrderIsTotal(t *testing.T) {
 	})
 }
 
-func TestDigestIsUnambiguous(t *testing.T) {
+func TestHashIsUnambiguous(t *testing.T) {
 	seen := map[string][]string{}
 	for _, parts := range [][]string{nil, {""}, {"", ""}, {"ab", "c"}, {"a", "bc"}, {"abc"}, {"abc", ""}, {"", "abc"}, {"a", "b", "c"}, {"c", "b", "a"}, {"a\x00b"}, {"a", "\x00b"}, {strings.Repeat("a", 256)},
 		{"\x01\x00\x00\x00\x00\x00\x00\x00a"}, {"\xff"}, {"\ufffd"}} {
-		d := Digest(parts...)
+		d := Hash(parts...)
 		if len(d) != 32 || strings.Trim(d, "0123456789abcdef") != "" {
 			t.Errorf("%q: %s", parts, d)
 		}
 		if other, twice := seen[d]; twice {
-			t.Errorf("%q and %q have the same digest", parts, other)
+			t.Errorf("%q and %q have the same hash", parts, other)
 		}
 		seen[d] = parts
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		part := rapid.StringOfN(rapid.RuneFrom([]rune("a\x00\x01")), 0, 3, -1)
 		a, b := rapid.SliceOfN(part, 0, 4).Draw(t, "a"), rapid.SliceOfN(part, 0, 4).Draw(t, "b")
-		if (Digest(a...) == Digest(b...)) != slices.Equal(a, b) {
+		if (Hash(a...) == Hash(b...)) != slices.Equal(a, b) {
 			t.Errorf("%q and %q", a, b)
 		}
 	})
-	// Ids are stored and published: they must be the same in every later version.
-	for got, want := range map[string]string{
-		Digest("a", "b"): "cf6ab613e3942391f88ed698557e1680",
-		Fingerprint("EarlyRenegotiation", map[string]string{"account_id": "A-17", "contract_id": "C-900"}): "ed8ac704bdbb1f0ac79526eaadf2193f",
-		TransitionID("f", 1, 2): "ea0e92a233b91beab020640c88bb6f8d",
-	} {
-		if got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-	}
-}
-
-func TestFingerprint(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		identity := rapid.MapOfN(rapid.StringN(0, 3, -1), rapid.StringN(0, 3, -1), 0, 12).Draw(t, "identity")
-		rule := rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "rule")
-		want := Fingerprint(rule, identity)
-		for range 3 { // a map's order is another each time
-			again := map[string]string{}
-			for k, v := range identity {
-				again[k] = v
-			}
-			if Fingerprint(rule, again) != want {
-				t.Fatalf("%q has several fingerprints", identity)
-			}
-		}
-		if Fingerprint(rule+"x", identity) == want {
-			t.Error("another rule has the same fingerprint")
-		}
-		for k, v := range identity {
-			identity[k] = v + "x"
-			if Fingerprint(rule, identity) == want {
-				t.Errorf("another %q has the same fingerprint", k)
-			}
-			identity[k] = v
-		}
-		identity["a longer name"] = ""
-		if Fingerprint(rule, identity) == want {
-			t.Error("another column has the same fingerprint")
-		}
-	})
-	if Fingerprint("r", nil) != Fingerprint("r", map[string]string{}) || Fingerprint("r", map[string]string{"a": "b"}) == Fingerprint("r", map[string]string{"b": "a"}) {
-		t.Error("names and values are confused")
-	}
-}
-
-func TestTransitionID(t *testing.T) {
-	seen := map[string]string{}
-	for _, f := range []string{"", "1", "11"} {
-		for episode := range 13 {
-			for sequence := range 13 {
-				id, what := TransitionID(f, episode, sequence), fmt.Sprint(f, "/", episode, "/", sequence)
-				if other, twice := seen[id]; twice {
-					t.Errorf("%s and %s have the same id", what, other)
-				}
-				seen[id] = what
-			}
-		}
-	}
-}
-
-func TestStates(t *testing.T) {
-	for state, c := range map[State][2]bool{ // published, open
-		Firing: {true, true}, Reminder: {true, true}, Acknowledged: {true, true}, Snoozed: {true, true}, Resolved: {true, false},
-		Pending: {}, NoData: {}, QueryError: {}, "": {}, "other": {},
-	} {
-		if state.Published() != c[0] || state.Open() != c[1] {
-			t.Errorf("%q: published %v, open %v", state, state.Published(), state.Open())
-		}
+	// What is made of it is stored and published: it must be the same in every later version.
+	if got, want := Hash("a", "b"), "cf6ab613e3942391f88ed698557e1680"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

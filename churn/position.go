@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // TopicPartition names one partition of a topic.
@@ -27,4 +28,12 @@ func ParsePosition(text string) (Position, error) {
 		return Position{}, fmt.Errorf("%q is no position: write topic/partition/offset, such as deals.closed/0/42", text)
 	}
 	return Position{Topic: topic, Partition: int(p), Offset: int64(o)}, nil
+}
+
+// Position is where a record stands in Kafka. Time is the record's own timestamp, kept beside KnownAt and never used for it.
+type Position struct {
+	Topic     string
+	Partition int
+	Offset    int64
+	Time      time.Time
 }

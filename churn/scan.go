@@ -41,6 +41,17 @@ func newScanner(value []byte) *scanner {
 	return s
 }
 
+// CheckJSON finds what encoding/json lets pass in one JSON value: repeated keys, and bytes that are not UTF-8.
+func CheckJSON(value []byte) error {
+	s := newScanner(value)
+	s.skip()
+	s.end()
+	if s.err != nil {
+		return s.err
+	}
+	return nil
+}
+
 // fail records the first fault. field is relative to the object being read.
 func (s *scanner) fail(code Code, field, format string, args ...any) {
 	if s.err == nil {

@@ -187,7 +187,7 @@ type member struct {
 	stored atomic.Int64
 }
 
-func (m *member) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error {
+func (m *member) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error {
 	for _, b := range blocks {
 		m.stored.Add(int64(b.Len()))
 	}

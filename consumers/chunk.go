@@ -34,7 +34,7 @@ type refusal struct {
 // their pieces.
 type piece[E any] struct {
 	tp       churn.TopicPartition
-	block    churn.Block[E]
+	block    churn.Batch[E]
 	origins  []origin // of the block's events, one each
 	keys     []byte   // of the records, one after the other
 	headers  map[int][]broker.Header

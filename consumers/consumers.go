@@ -21,12 +21,12 @@ import (
 // means that the store is away: the same call is made again until it works. What is passed belongs to the caller again when
 // a call returns.
 type Store interface {
-	NewDealBlock() churn.Block[churn.DealEvent]
-	NewTicketBlock() churn.Block[churn.TicketEvent]
-	InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error
-	InsertTickets(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.TicketEvent]) error
-	NewFeedbackBlock() churn.Block[churn.FeedbackEvent]
-	InsertFeedback(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.FeedbackEvent]) error
+	NewDealBlock() churn.Batch[churn.DealEvent]
+	NewTicketBlock() churn.Batch[churn.TicketEvent]
+	InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error
+	InsertTickets(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.TicketEvent]) error
+	NewFeedbackBlock() churn.Batch[churn.FeedbackEvent]
+	InsertFeedback(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.FeedbackEvent]) error
 	StoreRejected(ctx context.Context, token string, rejected []churn.Rejected) error
 }
 

@@ -29,14 +29,14 @@ type lane interface {
 type laneOf[E any] struct {
 	event  func(*broker.Record, *E) *churn.Rejection
 	stamp  func(*E) *churn.Stamp
-	open   func() churn.Block[E]
-	insert func(ctx context.Context, token string, known time.Time, blocks []churn.Block[E]) error
+	open   func() churn.Batch[E]
+	insert func(ctx context.Context, token string, known time.Time, blocks []churn.Batch[E]) error
 	spare  sync.Pool // of emptied pieces, for their memory
 	short  chan struct{}
 }
 
-func newLane[E any](event func(*broker.Record, *E) *churn.Rejection, stamp func(*E) *churn.Stamp, open func() churn.Block[E],
-	insert func(context.Context, string, time.Time, []churn.Block[E]) error) *laneOf[E] {
+func newLane[E any](event func(*broker.Record, *E) *churn.Rejection, stamp func(*E) *churn.Stamp, open func() churn.Batch[E],
+	insert func(context.Context, string, time.Time, []churn.Batch[E]) error) *laneOf[E] {
 	return &laneOf[E]{event: event, stamp: stamp, open: open, insert: insert, short: make(chan struct{}, 1)}
 }
 

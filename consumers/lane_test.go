@@ -40,7 +40,7 @@ func (k *kept) Add(e *churn.DealEvent)            { k.events = append(k.events, 
 func (k *kept) Len() int                          { return len(k.events) }
 func (k *kept) Payload(i int) []byte              { return k.events[i].Payload }
 func (k *kept) Reset()                            { k.events = nil }
-func keep() churn.Block[churn.DealEvent]          { return &kept{} }
+func keep() churn.Batch[churn.DealEvent]          { return &kept{} }
 func stampOfDeal(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }
 
 func eventLane(insert func(token string, known time.Time, positions []churn.Position) error) *laneOf[churn.DealEvent] {
@@ -52,7 +52,7 @@ func eventLane(insert func(token string, known time.Time, positions []churn.Posi
 			e.Stamp = stampOf(r, time.Time{})
 			return nil
 		}, stampOfDeal, keep,
-		func(_ context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error {
+		func(_ context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error {
 			var positions []churn.Position
 			for _, b := range blocks {
 				for _, e := range b.(*kept).events {

@@ -81,7 +81,7 @@ type stuck struct {
 	entered chan struct{}
 }
 
-func (s *stuck) InsertDeals(ctx context.Context, _ string, _ time.Time, _ []churn.Block[churn.DealEvent]) error {
+func (s *stuck) InsertDeals(ctx context.Context, _ string, _ time.Time, _ []churn.Batch[churn.DealEvent]) error {
 	s.entered <- struct{}{}
 	<-ctx.Done()
 	return ctx.Err()
@@ -116,7 +116,7 @@ type slow struct {
 	entered, proceed chan struct{}
 }
 
-func (s *slow) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error {
+func (s *slow) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error {
 	s.entered <- struct{}{}
 	<-s.proceed
 	return s.memory.InsertDeals(ctx, token, known, blocks)
@@ -247,25 +247,25 @@ func (n *none[E]) Len() int           { return n.rows }
 func (n *none[E]) Payload(int) []byte { return nil }
 func (n *none[E]) Reset()             { n.rows = 0 }
 
-func (d discard) NewDealBlock() churn.Block[churn.DealEvent]     { return &none[churn.DealEvent]{} }
-func (d discard) NewTicketBlock() churn.Block[churn.TicketEvent] { return &none[churn.TicketEvent]{} }
+func (d discard) NewDealBlock() churn.Batch[churn.DealEvent]     { return &none[churn.DealEvent]{} }
+func (d discard) NewTicketBlock() churn.Batch[churn.TicketEvent] { return &none[churn.TicketEvent]{} }
 
-func (d discard) InsertDeals(_ context.Context, _ string, _ time.Time, blocks []churn.Block[churn.DealEvent]) error {
+func (d discard) InsertDeals(_ context.Context, _ string, _ time.Time, blocks []churn.Batch[churn.DealEvent]) error {
 	for _, b := range blocks {
 		d.rows <- b.Len()
 	}
 	return nil
 }
 
-func (d discard) NewFeedbackBlock() churn.Block[churn.FeedbackEvent] {
+func (d discard) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] {
 	return &none[churn.FeedbackEvent]{}
 }
 
-func (d discard) InsertFeedback(context.Context, string, time.Time, []churn.Block[churn.FeedbackEvent]) error {
+func (d discard) InsertFeedback(context.Context, string, time.Time, []churn.Batch[churn.FeedbackEvent]) error {
 	return nil
 }
 
-func (d discard) InsertTickets(_ context.Context, _ string, _ time.Time, blocks []churn.Block[churn.TicketEvent]) error {
+func (d discard) InsertTickets(_ context.Context, _ string, _ time.Time, blocks []churn.Batch[churn.TicketEvent]) error {
 	for _, b := range blocks {
 		d.rows <- b.Len()
 	}

@@ -119,7 +119,7 @@ func (k *kept[E]) Payload(i int) []byte { return k.stamp(&k.events[i]).Payload }
 func (k *kept[E]) Reset()               { k.events = nil }
 
 // known gives the events of some blocks, each dated.
-func known[E any](blocks []churn.Block[E], known time.Time) []E {
+func known[E any](blocks []churn.Batch[E], known time.Time) []E {
 	var events []E
 	for _, b := range blocks {
 		k := b.(*kept[E])
@@ -133,15 +133,15 @@ func known[E any](blocks []churn.Block[E], known time.Time) []E {
 	return events
 }
 
-func (m *memory) NewDealBlock() churn.Block[churn.DealEvent] {
+func (m *memory) NewDealBlock() churn.Batch[churn.DealEvent] {
 	return &kept[churn.DealEvent]{stamp: func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }}
 }
 
-func (m *memory) NewTicketBlock() churn.Block[churn.TicketEvent] {
+func (m *memory) NewTicketBlock() churn.Batch[churn.TicketEvent] {
 	return &kept[churn.TicketEvent]{stamp: func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp }}
 }
 
-func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, blocks []churn.Block[churn.DealEvent]) error {
+func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.DealEvent]) error {
 	events := known(blocks, at)
 	ids := make([]string, len(events))
 	for i := range events {
@@ -154,7 +154,7 @@ func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, bloc
 	})
 }
 
-func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, blocks []churn.Block[churn.TicketEvent]) error {
+func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.TicketEvent]) error {
 	events := known(blocks, at)
 	ids := make([]string, len(events))
 	for i := range events {
@@ -167,11 +167,11 @@ func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, bl
 	})
 }
 
-func (m *memory) NewFeedbackBlock() churn.Block[churn.FeedbackEvent] {
+func (m *memory) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] {
 	return &kept[churn.FeedbackEvent]{stamp: func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp }}
 }
 
-func (m *memory) InsertFeedback(_ context.Context, token string, at time.Time, blocks []churn.Block[churn.FeedbackEvent]) error {
+func (m *memory) InsertFeedback(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.FeedbackEvent]) error {
 	events := known(blocks, at)
 	ids := make([]string, len(events))
 	for i := range events {

@@ -61,7 +61,7 @@ func (l *laneOf[E]) settle(ctx, live context.Context, w *worker, c *chunk[E]) er
 // alone. An event must not claim to have been known while the store was away, for ticks of that time did not see it: each
 // attempt has a stamp of its own, and of two attempts under one token the first that took effect counts.
 func (l *laneOf[E]) store(ctx, live context.Context, w *worker, pieces []*piece[E]) (refused []refusal, err error) {
-	var blocks []churn.Block[E]
+	var blocks []churn.Batch[E]
 	rows := 0
 	for _, p := range pieces {
 		blocks = append(blocks, p.block)

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Alertmanager keeps one Prometheus Alertmanager showing what stands open and was told. It is a place for state, not for a
@@ -32,14 +32,14 @@ type Alertmanager struct {
 	Log    interface {
 		Noted
 		// Standing returns what people were told of and that is not over.
-		Standing(ctx context.Context) ([]churn.Transition, error)
+		Standing(ctx context.Context) ([]alert.Transition, error)
 	}
 	Clock  func() time.Time // time.Now where nil: also where the log's own clock is simulated
 	Logger *slog.Logger     // slog.Default() where nil
 
 	notes
 	caller    *caller
-	standing  map[string]churn.Transition // by fingerprint
+	standing  map[string]alert.Transition // by fingerprint
 	refreshed time.Time
 }
 
@@ -95,7 +95,7 @@ func (a *Alertmanager) Recover(ctx context.Context, _ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	a.standing = map[string]churn.Transition{}
+	a.standing = map[string]alert.Transition{}
 	for _, t := range standing {
 		a.standing[t.Fingerprint] = t
 	}
@@ -140,8 +140,8 @@ func (a *Alertmanager) Check(ctx context.Context) error {
 }
 
 // Deliver brings Alertmanager to where the transitions lead.
-func (a *Alertmanager) Deliver(ctx context.Context, transitions []churn.Transition) (settled []churn.Delivery, err error) {
-	touched, ended := map[string]bool{}, map[string]churn.Transition{}
+func (a *Alertmanager) Deliver(ctx context.Context, transitions []alert.Transition) (settled []alert.Delivery, err error) {
+	touched, ended := map[string]bool{}, map[string]alert.Transition{}
 	for _, t := range transitions {
 		if a.Has(t) {
 			continue
@@ -152,7 +152,7 @@ func (a *Alertmanager) Deliver(ctx context.Context, transitions []churn.Transiti
 		}
 		delete(a.standing, t.Fingerprint)
 		delete(ended, t.Fingerprint)
-		if t.State == churn.Resolved {
+		if t.State == alert.Resolved {
 			ended[t.Fingerprint] = t
 		} else {
 			a.standing[t.Fingerprint] = t
@@ -169,9 +169,9 @@ func (a *Alertmanager) Deliver(ctx context.Context, transitions []churn.Transiti
 		if a.Has(t) {
 			continue
 		}
-		d := churn.Delivery{Transition: t, Outcome: churn.DeliveryAccepted}
+		d := alert.Delivery{Transition: t, Outcome: alert.DeliveryAccepted}
 		if why, is := refused[t.Fingerprint]; is {
-			d.Outcome, d.Detail = churn.DeliveryRefused, why
+			d.Outcome, d.Detail = alert.DeliveryRefused, why
 		}
 		settled = append(settled, d)
 	}
@@ -199,12 +199,12 @@ func (a *Alertmanager) Mend(ctx context.Context) (mended int, again bool, err er
 }
 
 // Bury has nothing to do: Alertmanager forgets what is resolved.
-func (a *Alertmanager) Bury(_ context.Context, ended []churn.Transition) ([]churn.Transition, error) {
+func (a *Alertmanager) Bury(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
 	return ended, nil
 }
 
 // align makes Alertmanager show of the fingerprints in scope what stands, and no more. It returns those that it refuses.
-func (a *Alertmanager) align(ctx context.Context, ended map[string]churn.Transition, scope func(fingerprint string) bool) (refused map[string]string, err error) {
+func (a *Alertmanager) align(ctx context.Context, ended map[string]alert.Transition, scope func(fingerprint string) bool) (refused map[string]string, err error) {
 	held, err := a.held(ctx)
 	if err != nil {
 		return nil, err
@@ -233,7 +233,7 @@ func (a *Alertmanager) align(ctx context.Context, ended map[string]churn.Transit
 			alerts = append(alerts, a.alert(ended[fingerprint], now, now))
 		}
 	}
-	var open []churn.Transition
+	var open []alert.Transition
 	for _, fingerprint := range slices.Sorted(maps.Keys(a.standing)) {
 		if scope(fingerprint) {
 			open = append(open, a.standing[fingerprint])
@@ -287,7 +287,7 @@ func (a *Alertmanager) post(ctx context.Context, alerts []gettable, refused map[
 	return nil
 }
 
-func (a *Alertmanager) alert(t churn.Transition, now, end time.Time) gettable {
+func (a *Alertmanager) alert(t alert.Transition, now, end time.Time) gettable {
 	starts := t.StartsAt
 	if starts.After(now) { // by a clock that is ahead, or simulated
 		starts = now
@@ -299,19 +299,19 @@ func (a *Alertmanager) alert(t churn.Transition, now, end time.Time) gettable {
 	return g
 }
 
-func linkTo(link string, t churn.Transition) string {
+func linkTo(link string, t alert.Transition) string {
 	return strings.NewReplacer("{fingerprint}", url.QueryEscape(t.Fingerprint), "{account}", url.QueryEscape(t.AccountID)).Replace(link)
 }
 
 // subject is what of the published bytes a destination needs beside the transition.
 type subject struct {
-	Account *churn.AccountBrief `json:"account"`
+	Account *alert.AccountBrief `json:"account"`
 	Brief   *struct {
 		Text string `json:"text"`
 	} `json:"brief"`
 }
 
-func subjectOf(t churn.Transition) (s subject) {
+func subjectOf(t alert.Transition) (s subject) {
 	_ = json.Unmarshal(t.Value, &s) // we wrote it; where it cannot be read, the alert goes without
 	return s
 }
@@ -319,7 +319,7 @@ func subjectOf(t churn.Transition) (s subject) {
 var noLabel = regexp.MustCompile(`[^a-zA-Z0-9_]`)
 
 // labels say what an alert is: the rule's own, and over them ours.
-func (a *Alertmanager) labels(t churn.Transition) map[string]string {
+func (a *Alertmanager) labels(t alert.Transition) map[string]string {
 	labels := map[string]string{}
 	set := func(name, value string) {
 		if value = strings.ToValidUTF8(value, "\uFFFD"); value != "" { // Alertmanager drops empty ones
@@ -328,7 +328,7 @@ func (a *Alertmanager) labels(t churn.Transition) map[string]string {
 	}
 	account := subjectOf(t).Account
 	if account == nil {
-		account = &churn.AccountBrief{}
+		account = &alert.AccountBrief{}
 	}
 	set("owner", account.Owner)
 	set("team", account.Team)
@@ -350,7 +350,7 @@ func (a *Alertmanager) labels(t churn.Transition) map[string]string {
 }
 
 // annotations say how it stands with an alert; they may change at any time.
-func (a *Alertmanager) annotations(t churn.Transition) map[string]string {
+func (a *Alertmanager) annotations(t alert.Transition) map[string]string {
 	notes := map[string]string{}
 	set := func(name, value string) {
 		if value != "" {
@@ -377,14 +377,14 @@ func (a *Alertmanager) annotations(t churn.Transition) map[string]string {
 		set("by_because", t.Why)
 		set("disposition", string(t.Disposition))
 	}
-	if t.State == churn.Snoozed {
+	if t.State == alert.Snoozed {
 		set("snoozed_until", t.SnoozedUntil.UTC().Format(time.RFC3339))
 	}
 	return notes
 }
 
 // silence makes our silences those of the acknowledged and snoozed alerts among the open ones.
-func (a *Alertmanager) silence(ctx context.Context, now time.Time, open []churn.Transition, scope func(fingerprint string) bool) error {
+func (a *Alertmanager) silence(ctx context.Context, now time.Time, open []alert.Transition, scope func(fingerprint string) bool) error {
 	var all []silence
 	if _, err := a.get(ctx, "/api/v2/silences", url.Values{"filter": {fmt.Sprintf("%s=%q", labelSource, a.Config.Source)}}, &all); err != nil {
 		return err
@@ -431,23 +431,23 @@ func (a *Alertmanager) silence(ctx context.Context, now time.Time, open []churn.
 func (a *Alertmanager) author() string { return "aftershock (" + a.Config.Source + ")" }
 
 // quiet says until when people are not to hear of an open alert, and why; zero where they are.
-func (a *Alertmanager) quiet(t churn.Transition, now time.Time) (until time.Time, comment string) {
+func (a *Alertmanager) quiet(t alert.Transition, now time.Time) (until time.Time, comment string) {
 	because := ""
 	if t.Why != "" {
 		because = ": " + t.Why
 	}
 	switch {
-	case t.State == churn.Snoozed && t.SnoozedUntil.After(now):
+	case t.State == alert.Snoozed && t.SnoozedUntil.After(now):
 		return t.SnoozedUntil, strings.ToValidUTF8("snoozed by "+t.By+because, "\uFFFD")
-	case t.State == churn.Acknowledged:
+	case t.State == alert.Acknowledged:
 		return now.Add(ackSilence), strings.ToValidUTF8("acknowledged by "+t.By+because, "\uFFFD")
 	}
 	return time.Time{}, ""
 }
 
 // suffices reports whether a silence that is there will do.
-func (a *Alertmanager) suffices(s silence, t churn.Transition, now, wanted time.Time) bool {
-	if t.State == churn.Acknowledged {
+func (a *Alertmanager) suffices(s silence, t alert.Transition, now, wanted time.Time) bool {
+	if t.State == alert.Acknowledged {
 		return s.EndsAt.Sub(now) > ackSilence/2
 	}
 	return s.EndsAt.Sub(wanted).Abs() < time.Second

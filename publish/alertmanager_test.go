@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/testservers"
 	"github.com/aftershock/aftershock/testservers/alertmanager"
@@ -106,7 +107,7 @@ func (s *station) startServer() {
 }
 
 // happens appends transitions and delivers them.
-func (s *station) happens(transitions ...churn.Transition) {
+func (s *station) happens(transitions ...alert.Transition) {
 	s.t.Helper()
 	s.log.append("g", transitions...)
 	flush(s.t, s.relay, len(transitions))
@@ -197,7 +198,7 @@ func (s *station) everTold() []notified {
 }
 
 // is one transition of an alert about an account.
-func is(state churn.State, fingerprint, account, severity string, episode, sequence int) churn.Transition {
+func is(state alert.State, fingerprint, account, severity string, episode, sequence int) alert.Transition {
 	t := transition("alerts", fingerprint, episode, sequence)
 	t.Rule, t.State, t.Severity, t.Kind, t.AccountID, t.ContractID = "Rule"+strings.ToUpper(fingerprint), state, severity, "risk", account, "K-1"
 	t.StartsAt = time.Now().Add(-time.Hour).Truncate(time.Millisecond).UTC()
@@ -207,11 +208,11 @@ func is(state churn.State, fingerprint, account, severity string, episode, seque
 	t.Value = fmt.Appendf(nil, `{"fingerprint": %q, "episode": %d, "sequence": %d, "account": {"account_id": %q, "account_name": "Acme", "team": "North"}, "brief": {"text": "call them"}}`,
 		fingerprint, episode, sequence, account)
 	switch state {
-	case churn.Resolved:
+	case alert.Resolved:
 		t.ResolvedAt = time.Now()
-	case churn.Acknowledged:
+	case alert.Acknowledged:
 		t.By, t.Why = "bob", "on it"
-	case churn.Snoozed:
+	case alert.Snoozed:
 		t.By, t.Why, t.SnoozedUntil = "bob", "holiday", time.Now().Add(48*time.Hour).Truncate(time.Millisecond).UTC()
 	}
 	return t
@@ -219,10 +220,10 @@ func is(state churn.State, fingerprint, account, severity string, episode, seque
 
 func TestAlertmanagerShowsAnAlertWhole(t *testing.T) {
 	s := newStation(t)
-	stored := is(churn.Firing, "untold", "A", "warning", 1, 1)
+	stored := is(alert.Firing, "untold", "A", "warning", 1, 1)
 	stored.Topic = ""
 	s.log.append("g", stored)
-	firing := is(churn.Firing, "a", "A", "warning", 1, 1)
+	firing := is(alert.Firing, "a", "A", "warning", 1, 1)
 	s.happens(firing)
 	got := s.one("a")
 	for name, want := range map[string]string{
@@ -245,7 +246,7 @@ func TestAlertmanagerShowsAnAlertWhole(t *testing.T) {
 	if stored := s.shows("untold"); len(stored) > 0 {
 		t.Errorf("what is stored only is shown: %+v", stored)
 	}
-	s.happens(is(churn.Resolved, "a", "A", "warning", 1, 2))
+	s.happens(is(alert.Resolved, "a", "A", "warning", 1, 2))
 	if left := s.shows("a"); len(left) > 0 {
 		t.Errorf("it is still open: %+v", left)
 	}
@@ -254,7 +255,7 @@ func TestAlertmanagerShowsAnAlertWhole(t *testing.T) {
 
 func TestAlertmanagerGroupsAndInhibits(t *testing.T) {
 	s := newStation(t)
-	s.happens(is(churn.Firing, "weak", "A", "warning", 1, 1), is(churn.Firing, "strong", "A", "critical", 1, 1), is(churn.Firing, "other", "B", "warning", 1, 1))
+	s.happens(is(alert.Firing, "weak", "A", "warning", 1, 1), is(alert.Firing, "strong", "A", "critical", 1, 1), is(alert.Firing, "other", "B", "warning", 1, 1))
 	s.eventually("the weaker alert of the account is inhibited", func() bool { return len(s.one("weak").Status.InhibitedBy) > 0 })
 	if status := s.one("other").Status; len(status.InhibitedBy) > 0 {
 		t.Errorf("the alert of another account is inhibited, too: %+v", status)
@@ -262,16 +263,16 @@ func TestAlertmanagerGroupsAndInhibits(t *testing.T) {
 	s.isTold(notified{"A", "firing", "RuleSTRONG", "strong", "1"})
 	s.isTold(notified{"B", "firing", "RuleOTHER", "other", "1"})
 	// The end of the stronger one lets the weaker one through.
-	s.happens(is(churn.Resolved, "strong", "A", "critical", 1, 2))
+	s.happens(is(alert.Resolved, "strong", "A", "critical", 1, 2))
 	s.isTold(notified{"A", "firing", "RuleWEAK", "weak", "1"})
 }
 
 // What somebody looks after is silent until it ends; its end is told, and a new episode is not silent.
 func TestAlertmanagerIsSilentForWhoActs(t *testing.T) {
-	for _, state := range []churn.State{churn.Acknowledged, churn.Snoozed} {
+	for _, state := range []alert.State{alert.Acknowledged, alert.Snoozed} {
 		t.Run(string(state), func(t *testing.T) {
 			s := newStation(t)
-			s.happens(is(churn.Firing, "a", "A", "warning", 1, 1))
+			s.happens(is(alert.Firing, "a", "A", "warning", 1, 1))
 			s.isTold(notified{"A", "firing", "RuleA", "a", "1"})
 			acted := is(state, "a", "A", "warning", 1, 2)
 			s.happens(acted)
@@ -287,7 +288,7 @@ func TestAlertmanagerIsSilentForWhoActs(t *testing.T) {
 				s.get("/api/v2/silences", &all)
 				return all
 			}
-			if is := silences(); len(is) != 1 || !strings.Contains(is[0].Comment, "by bob: "+acted.Why) || state == churn.Snoozed && !is[0].EndsAt.Equal(acted.SnoozedUntil) {
+			if is := silences(); len(is) != 1 || !strings.Contains(is[0].Comment, "by bob: "+acted.Why) || state == alert.Snoozed && !is[0].EndsAt.Equal(acted.SnoozedUntil) {
 				t.Errorf("%+v", is)
 			}
 			// Refreshes and a restart of ours make no second one.
@@ -298,9 +299,9 @@ func TestAlertmanagerIsSilentForWhoActs(t *testing.T) {
 			if is := silences(); len(is) != 1 || is[0].Status.State != "active" {
 				t.Errorf("after restarts: %+v", is)
 			}
-			s.happens(is(churn.Resolved, "a", "A", "warning", 1, 3))
+			s.happens(is(alert.Resolved, "a", "A", "warning", 1, 3))
 			s.isTold(notified{"A", "resolved", "RuleA", "a", "1"})
-			s.happens(is(churn.Firing, "a", "A", "warning", 2, 1))
+			s.happens(is(alert.Firing, "a", "A", "warning", 2, 1))
 			if by := s.one("a").Status.SilencedBy; len(by) > 0 {
 				t.Errorf("a new episode is silenced by %v", by)
 			}
@@ -312,9 +313,9 @@ func TestAlertmanagerIsSilentForWhoActs(t *testing.T) {
 // A snooze that ends lets the alert through again.
 func TestAlertmanagerHearsOfTheEndOfASnooze(t *testing.T) {
 	s := newStation(t)
-	s.happens(is(churn.Firing, "a", "A", "warning", 1, 1), is(churn.Snoozed, "a", "A", "warning", 1, 2))
+	s.happens(is(alert.Firing, "a", "A", "warning", 1, 1), is(alert.Snoozed, "a", "A", "warning", 1, 2))
 	s.eventually("it is silenced", func() bool { return len(s.one("a").Status.SilencedBy) == 1 })
-	s.happens(is(churn.Firing, "a", "A", "warning", 1, 3))
+	s.happens(is(alert.Firing, "a", "A", "warning", 1, 3))
 	s.eventually("it is silenced no more", func() bool { return len(s.one("a").Status.SilencedBy) == 0 })
 	s.isTold(notified{"A", "firing", "RuleA", "a", "1"})
 }
@@ -322,13 +323,13 @@ func TestAlertmanagerHearsOfTheEndOfASnooze(t *testing.T) {
 // Labels that change within an episode, here by an escalation, leave one alert open and not two.
 func TestAlertmanagerHoldsOneAlertThroughAnEscalation(t *testing.T) {
 	s := newStation(t)
-	s.happens(is(churn.Firing, "a", "A", "warning", 1, 1))
-	s.happens(is(churn.Reminder, "a", "A", "critical", 1, 2))
+	s.happens(is(alert.Firing, "a", "A", "warning", 1, 1))
+	s.happens(is(alert.Reminder, "a", "A", "critical", 1, 2))
 	if got := s.one("a"); got.Labels["severity"] != "critical" {
 		t.Errorf("%+v", got)
 	}
 	s.restartUs()
-	s.happens(is(churn.Resolved, "a", "A", "critical", 1, 3))
+	s.happens(is(alert.Resolved, "a", "A", "critical", 1, 3))
 	if left := s.shows("a"); len(left) > 0 {
 		t.Errorf("open: %+v", left)
 	}
@@ -338,12 +339,12 @@ func TestAlertmanagerHoldsOneAlertThroughAnEscalation(t *testing.T) {
 // told of its beginning.
 func TestAlertmanagerIsRestarted(t *testing.T) {
 	s := newStation(t)
-	s.happens(is(churn.Firing, "stays", "A", "warning", 1, 1), is(churn.Firing, "ends", "B", "warning", 1, 1))
+	s.happens(is(alert.Firing, "stays", "A", "warning", 1, 1), is(alert.Firing, "ends", "B", "warning", 1, 1))
 	s.isTold(notified{"A", "firing", "RuleSTAYS", "stays", "1"})
 	s.isTold(notified{"B", "firing", "RuleENDS", "ends", "1"})
 	s.noted()
 	s.stopServer()
-	s.log.append("g", is(churn.Resolved, "ends", "B", "warning", 1, 2))
+	s.log.append("g", is(alert.Resolved, "ends", "B", "warning", 1, 2))
 	if _, err := s.relay.Flush(within(t)); err == nil {
 		t.Fatal("it hides that Alertmanager is away")
 	}
@@ -364,10 +365,10 @@ func TestAlertmanagerIsRestarted(t *testing.T) {
 // We are restarted while things change: what it shows is what stands, whoever noted what.
 func TestAlertmanagerAcrossOurRestart(t *testing.T) {
 	s := newStation(t)
-	s.happens(is(churn.Firing, "stays", "A", "warning", 1, 1), is(churn.Firing, "ends", "B", "warning", 1, 1))
+	s.happens(is(alert.Firing, "stays", "A", "warning", 1, 1), is(alert.Firing, "ends", "B", "warning", 1, 1))
 	before := s.one("stays").EndsAt
 	// Somebody died who had told of an end that the log was not told of.
-	s.log.append("g", is(churn.Resolved, "ends", "B", "warning", 1, 2), is(churn.Firing, "new", "C", "warning", 1, 1))
+	s.log.append("g", is(alert.Resolved, "ends", "B", "warning", 1, 2), is(alert.Firing, "new", "C", "warning", 1, 1))
 	s.log.delivered = append(s.log.delivered, "alertmanager "+s.server.URL()+" ends-1-2")
 	s.restartUs()
 	flush(t, s.relay, 1)
@@ -397,9 +398,9 @@ func TestAlertmanagerRefusesAnAlert(t *testing.T) {
 	}))
 	defer server.Close()
 	log := &alertLog{}
-	bad := is(churn.Firing, "bad", "A", "warning", 1, 1)
+	bad := is(alert.Firing, "bad", "A", "warning", 1, 1)
 	bad.Annotations["summary"] = "nonsense"
-	log.append("g", bad, is(churn.Firing, "good", "B", "warning", 1, 1))
+	log.append("g", bad, is(alert.Firing, "good", "B", "warning", 1, 1))
 	d := &publish.Alertmanager{Config: publish.DefaultConfig().Alertmanager, URL: server.URL, Log: log, Logger: slog.New(slog.DiscardHandler)}
 	flush(t, &publish.Relay{Log: log, Logger: d.Logger, Destination: d}, 1)
 	if len(taken) == 0 || !strings.Contains(taken[0], `"fingerprint":"good"`) {

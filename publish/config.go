@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Config says where alerts go beside the Kafka topics.
@@ -38,12 +39,12 @@ type DigestConfig struct {
 // WebhookConfig says how one webhook is called. Its keys are in docs/destinations.md, which a test holds against this.
 type WebhookConfig struct {
 	Name        string            `yaml:"name" doc:"how deliveries are noted: lower-case letters, digits and dashes; a new name begins anew"`
-	URL         churn.Secret      `yaml:"url" doc:"where to; what knows the address of a chat's webhook can write there, so better a file"`
+	URL         dial.Secret       `yaml:"url" doc:"where to; what knows the address of a chat's webhook can write there, so better a file"`
 	URLFile     string            `yaml:"url_file" doc:"file that holds the address"`
 	Template    string            `yaml:"template" doc:"file with a Go template of the body; empty: the alert as it stands on the topic"`
 	ContentType string            `yaml:"content_type" doc:"of the body; empty: application/json, and then what is no JSON is not sent"`
 	Headers     map[string]string `yaml:"headers" doc:"further headers"`
-	Secret      churn.Secret      `yaml:"secret" doc:"key of the signature; better in a file; empty: no signature"`
+	Secret      dial.Secret       `yaml:"secret" doc:"key of the signature; better in a file; empty: no signature"`
 	SecretFile  string            `yaml:"secret_file" doc:"file that holds the key"`
 	Timeout     time.Duration     `yaml:"timeout" doc:"bound on one request; 10s where it is 0s"`
 	Tries       int               `yaml:"tries" doc:"how often a transition is sent that is answered with 4xx (but for 408 and 429), before it is given up; 5 where it is 0"`
@@ -70,7 +71,7 @@ type AlertmanagerConfig struct {
 	// Username is for basic authentication. Defaults to none.
 	Username string `yaml:"username" env:"USERNAME" doc:"user of basic authentication; empty: none"`
 	// Password is its password; better use PasswordFile.
-	Password churn.Secret `yaml:"password" env:"PASSWORD" doc:"password; better in a file"`
+	Password dial.Secret `yaml:"password" env:"PASSWORD" doc:"password; better in a file"`
 	// PasswordFile holds the password.
 	PasswordFile string `yaml:"password_file" env:"PASSWORD_FILE" doc:"file that holds the password"`
 	// CAFile holds the PEM certificates to trust. Defaults to those of the system.
@@ -164,7 +165,7 @@ func (w WebhookConfig) mistakes() (errs []error) {
 		wrong("timeout and tries must not be below zero")
 	}
 	for _, s := range w.Statuses {
-		if !churn.State(s).Published() {
+		if !alert.State(s).Published() {
 			wrong("statuses: %q is none of firing, reminder, acknowledged, snoozed, resolved", s)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/govalues/decimal"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Digest is how the alerts of one owner stood at an instant, and what happened to them since another one. The order within each
@@ -37,7 +38,7 @@ type DigestLine struct {
 	Fingerprint string       `json:"fingerprint"`
 	Rule        string       `json:"rule"`
 	Severity    string       `json:"severity"`
-	State       churn.State  `json:"state"`
+	State       alert.State  `json:"state"`
 	Account     string       `json:"account"`
 	Summary     string       `json:"summary"`
 	ValueAtRisk *DigestMoney `json:"value_at_risk"`
@@ -53,7 +54,7 @@ type DigestMoney struct {
 
 // Digests makes the digest of each owner from where the alerts stood at `to`. An episode that ended and
 // came again counts with the last one.
-func Digests(from, to time.Time, alerts []churn.Transition) []Digest {
+func Digests(from, to time.Time, alerts []alert.Transition) []Digest {
 	of := map[string]*Digest{}
 	sums := map[string]map[string]decimal.Decimal{}
 	for _, t := range alerts {
@@ -65,7 +66,7 @@ func Digests(from, to time.Time, alerts []churn.Transition) []Digest {
 			of[owner], sums[owner] = d, map[string]decimal.Decimal{}
 		}
 		line := lineOf(t)
-		if t.Untold == churn.UntoldMaximum {
+		if t.Untold == alert.UntoldMaximum {
 			d.Withheld = append(d.Withheld, line)
 		}
 		if t.Told.Episode != t.Episode {
@@ -79,7 +80,7 @@ func Digests(from, to time.Time, alerts []churn.Transition) []Digest {
 			continue
 		}
 		d.Open = append(d.Open, line)
-		if t.State == churn.Firing || t.State == churn.Reminder {
+		if t.State == alert.Firing || t.State == alert.Reminder {
 			d.Waiting = append(d.Waiting, line)
 		}
 		if t.ValueAtRisk.Known {
@@ -102,7 +103,7 @@ func Digests(from, to time.Time, alerts []churn.Transition) []Digest {
 	return all
 }
 
-func ownerOf(t churn.Transition) string {
+func ownerOf(t alert.Transition) string {
 	if owner := t.Labels["owner"]; owner != "" {
 		return owner
 	}
@@ -112,7 +113,7 @@ func ownerOf(t churn.Transition) string {
 	return ""
 }
 
-func lineOf(t churn.Transition) DigestLine {
+func lineOf(t alert.Transition) DigestLine {
 	l := DigestLine{Fingerprint: t.Fingerprint, Rule: t.Rule, Severity: t.Severity, State: t.State, Account: t.AccountID,
 		Summary: t.Annotations["summary"], Since: t.StartsAt.UTC(), By: t.By}
 	if t.ValueAtRisk.Known {
@@ -139,8 +140,8 @@ type Digester struct {
 	Log interface {
 		Noted
 		// Week returns where alerts stood at `to` that were open then or ended since `from`.
-		Week(ctx context.Context, from, to time.Time) ([]churn.Transition, error)
-		Delivered(ctx context.Context, destination string, at time.Time, deliveries []churn.Delivery) error
+		Week(ctx context.Context, from, to time.Time) ([]alert.Transition, error)
+		Delivered(ctx context.Context, destination string, at time.Time, deliveries []alert.Delivery) error
 	}
 	Clock  func() time.Time // time.Now where nil
 	Logger *slog.Logger     // slog.Default() where nil
@@ -209,18 +210,18 @@ func (d *Digester) Flush(ctx context.Context) (sent int, err error) {
 		if had.Has(note) {
 			continue
 		}
-		outcome := churn.Delivery{Transition: note, Outcome: churn.DeliveryAccepted}
+		outcome := alert.Delivery{Transition: note, Outcome: alert.DeliveryAccepted}
 		if err := d.send(ctx, note.ID, digest); err != nil {
 			var given *GivenUpError
 			if !errors.As(err, &given) {
 				return sent, err
 			}
-			outcome.Outcome, outcome.Detail = churn.DeliveryRefused, given.Answer
+			outcome.Outcome, outcome.Detail = alert.DeliveryRefused, given.Answer
 			d.Logger.Error("the destination refuses a digest; it is given up and noted", "destination", d.Name(), "owner", digest.Owner, "answer", given.Answer)
 		} else {
 			sent++
 		}
-		if err := d.Log.Delivered(ctx, d.Name(), now, []churn.Delivery{outcome}); err != nil {
+		if err := d.Log.Delivered(ctx, d.Name(), now, []alert.Delivery{outcome}); err != nil {
 			return sent, fmt.Errorf("noting a digest: %w", err)
 		}
 	}
@@ -251,10 +252,10 @@ func (d *Digester) due(now time.Time) (from, due time.Time) {
 
 // noteOf is how the digest of an owner and an instant is noted among the deliveries of transitions: an owner is a fingerprint there
 // and an instant an episode, so that the latest is found as it is of alerts.
-func noteOf(owner string, due time.Time) churn.Transition {
-	fingerprint := churn.Digest("digest", owner)
+func noteOf(owner string, due time.Time) alert.Transition {
+	fingerprint := churn.Hash("digest", owner)
 	episode := int(due.Unix() / 60)
-	return churn.Transition{ID: churn.TransitionID(fingerprint, episode, 1), Fingerprint: fingerprint, Episode: episode, Sequence: 1}
+	return alert.Transition{ID: alert.TransitionID(fingerprint, episode, 1), Fingerprint: fingerprint, Episode: episode, Sequence: 1}
 }
 
 // compareOwners puts alerts without an owner last.

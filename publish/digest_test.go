@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/publish"
 )
 
@@ -31,14 +32,14 @@ func (weekly) Next(after time.Time) time.Time {
 }
 
 // standing is an alert of an owner, first told so many days before the Monday; 0: not told.
-func standing(fingerprint, owner string, state churn.State, value string, toldDays int) churn.Transition {
+func standing(fingerprint, owner string, state alert.State, value string, toldDays int) alert.Transition {
 	t := is(state, fingerprint, "A-"+fingerprint, "warning", 2, 3)
 	t.Labels = map[string]string{"owner": owner}
 	t.Annotations = map[string]string{"summary": "about " + fingerprint}
 	t.Value = nil
 	t.StartsAt = monday.AddDate(0, 0, -max(toldDays, 1))
 	if toldDays > 0 {
-		t.Told = churn.Told{Episode: 2, First: t.StartsAt}
+		t.Told = alert.Told{Episode: 2, First: t.StartsAt}
 	}
 	t.ValueAtRisk, t.Currency = churn.OptionalMoney{}, ""
 	if value != "" {
@@ -47,17 +48,17 @@ func standing(fingerprint, owner string, state churn.State, value string, toldDa
 	return t
 }
 
-func week() []churn.Transition {
-	withheld := standing("withheld", "Ana", churn.Firing, "5", 0)
-	withheld.Untold = churn.UntoldMaximum
-	dollars := standing("dollars", "Ana", churn.Reminder, "7.50", 10)
+func week() []alert.Transition {
+	withheld := standing("withheld", "Ana", alert.Firing, "5", 0)
+	withheld.Untold = alert.UntoldMaximum
+	dollars := standing("dollars", "Ana", alert.Reminder, "7.50", 10)
 	dollars.Currency = "USD"
-	before := standing("unpublished", "Eve", churn.Firing, "1", 0) // of a catch-up: nobody has been told yet
-	before.Untold = churn.UntoldCatchUp
-	return []churn.Transition{
-		standing("new", "Ana", churn.Firing, "100", 2), standing("old", "Ana", churn.Firing, "90", 20), standing("taken", "Ana", churn.Acknowledged, "10.25", 3),
-		dollars, standing("unknown", "Ana", churn.Snoozed, "", 9), standing("over", "Ana", churn.Resolved, "70", 12), withheld,
-		standing("bobs", "Bob", churn.Firing, "1", 1), standing("nobodys", "", churn.Firing, "1", 1), before,
+	before := standing("unpublished", "Eve", alert.Firing, "1", 0) // of a catch-up: nobody has been told yet
+	before.Untold = alert.UntoldCatchUp
+	return []alert.Transition{
+		standing("new", "Ana", alert.Firing, "100", 2), standing("old", "Ana", alert.Firing, "90", 20), standing("taken", "Ana", alert.Acknowledged, "10.25", 3),
+		dollars, standing("unknown", "Ana", alert.Snoozed, "", 9), standing("over", "Ana", alert.Resolved, "70", 12), withheld,
+		standing("bobs", "Bob", alert.Firing, "1", 1), standing("nobodys", "", alert.Firing, "1", 1), before,
 	}
 }
 
@@ -89,15 +90,15 @@ func TestDigestSaysHowItStands(t *testing.T) {
 type digestLog struct {
 	alertLog
 	asked []string
-	noted map[string]churn.Transition
+	noted map[string]alert.Transition
 }
 
-func (l *digestLog) Week(_ context.Context, from, to time.Time) ([]churn.Transition, error) {
+func (l *digestLog) Week(_ context.Context, from, to time.Time) ([]alert.Transition, error) {
 	l.asked = append(l.asked, from.Format(time.DateOnly)+" "+to.Format(time.DateOnly))
 	return week(), nil
 }
 
-func (l *digestLog) Delivered(ctx context.Context, destination string, at time.Time, deliveries []churn.Delivery) error {
+func (l *digestLog) Delivered(ctx context.Context, destination string, at time.Time, deliveries []alert.Delivery) error {
 	if l.fail != nil {
 		return l.fail
 	}
@@ -107,7 +108,7 @@ func (l *digestLog) Delivered(ctx context.Context, destination string, at time.T
 	return l.alertLog.Delivered(ctx, destination, at, deliveries)
 }
 
-func (l *digestLog) Noted(_ context.Context, _ string, do func(churn.Transition) error) error {
+func (l *digestLog) Noted(_ context.Context, _ string, do func(alert.Transition) error) error {
 	for _, t := range l.noted {
 		if err := do(t); err != nil {
 			return err
@@ -117,7 +118,7 @@ func (l *digestLog) Noted(_ context.Context, _ string, do func(churn.Transition)
 }
 
 func TestDigestIsSentOnceForEachOwnerAndWeek(t *testing.T) {
-	h, log := newHook(t), &digestLog{noted: map[string]churn.Transition{}}
+	h, log := newHook(t), &digestLog{noted: map[string]alert.Transition{}}
 	send := func(now time.Time, config publish.WebhookConfig, want int) {
 		t.Helper()
 		_, webhook := h.relay(nil, config) // a new process
@@ -147,7 +148,7 @@ func TestDigestIsSentOnceForEachOwnerAndWeek(t *testing.T) {
 
 // A webhook that is away is tried again, and what was sent before it went is not sent again; one that refuses is given up.
 func TestDigestIsTriedAgain(t *testing.T) {
-	h, log := newHook(t), &digestLog{noted: map[string]churn.Transition{}}
+	h, log := newHook(t), &digestLog{noted: map[string]alert.Transition{}}
 	_, webhook := h.relay(nil, publish.WebhookConfig{Tries: 2})
 	d := &publish.Digester{Webhook: webhook, Schedule: weekly{}, Log: log, Clock: func() time.Time { return monday.Add(time.Hour) }, Logger: slog.New(slog.DiscardHandler)}
 	h.answer = func(string) (int, string) {
@@ -185,12 +186,12 @@ func TestDigestIsTriedAgain(t *testing.T) {
 func TestDigestTemplate(t *testing.T) {
 	many := week()
 	for i := range 30 {
-		many = append(many, standing(fmt.Sprint("more", i), "Ana", churn.Firing, "3", 30))
+		many = append(many, standing(fmt.Sprint("more", i), "Ana", alert.Firing, "3", 30))
 	}
 	for i, text := range append(hostile, "plain") {
 		h := newHook(t)
 		_, webhook := h.relay(nil, publish.WebhookConfig{Tries: 1})
-		log := &hostileWeek{digestLog{noted: map[string]churn.Transition{}}, slices.Clone(many), strings.ToValidUTF8(text, "?")}
+		log := &hostileWeek{digestLog{noted: map[string]alert.Transition{}}, slices.Clone(many), strings.ToValidUTF8(text, "?")}
 		d := &publish.Digester{Webhook: webhook, Template: "../deploy/webhooks/slack-digest.tmpl", Schedule: weekly{}, Log: log, Clock: func() time.Time { return monday.Add(time.Hour) },
 			Logger: slog.New(slog.DiscardHandler)}
 		if n, err := d.Flush(within(t)); err != nil || n == 0 || len(log.others) > 0 {
@@ -223,11 +224,11 @@ func TestDigestTemplate(t *testing.T) {
 // hostileWeek is a week whose alerts are all of one owner and say one thing.
 type hostileWeek struct {
 	digestLog
-	alerts []churn.Transition
+	alerts []alert.Transition
 	text   string
 }
 
-func (l *hostileWeek) Week(context.Context, time.Time, time.Time) ([]churn.Transition, error) {
+func (l *hostileWeek) Week(context.Context, time.Time, time.Time) ([]alert.Transition, error) {
 	for i := range l.alerts {
 		l.alerts[i].Labels = map[string]string{"owner": l.text}
 		l.alerts[i].Annotations = map[string]string{"summary": l.text}

@@ -8,7 +8,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Headers of a tombstone: the transition that it takes off the topic. A tombstone has no value that could say so.
@@ -23,7 +23,7 @@ type place struct {
 	tombstone         bool
 }
 
-func placeOf(t churn.Transition) place { return place{episode: t.Episode, sequence: t.Sequence} }
+func placeOf(t alert.Transition) place { return place{episode: t.Episode, sequence: t.Sequence} }
 
 func (p place) compare(q place) int {
 	return cmp.Or(cmp.Compare(p.episode, q.episode), cmp.Compare(p.sequence, q.sequence), compareBool(p.tombstone, q.tombstone))

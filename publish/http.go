@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/dial"
 )
 
 const answerBytes = 8 << 20 // of an answer that is read; Alertmanager lists thousands of alerts in it
@@ -102,7 +102,7 @@ func beginning(text string, n int) string {
 }
 
 // secret is given as it is, or as the name of the file that holds it; trailing line ends are ignored.
-func secret(what string, given churn.Secret, file string) (string, error) {
+func secret(what string, given dial.Secret, file string) (string, error) {
 	if file == "" {
 		return string(given), nil
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Noted is what the log says that a destination was delivered.
 type Noted interface {
 	// Noted calls do with the latest transition of each fingerprint of which a delivery to the destination is noted.
-	Noted(ctx context.Context, destination string, do func(churn.Transition) error) error
+	Noted(ctx context.Context, destination string, do func(alert.Transition) error) error
 }
 
 // notes stand in for a look at a destination that cannot be asked what it has.
@@ -18,7 +18,7 @@ type notes map[string]place
 
 func read(ctx context.Context, log Noted, destination string) (notes, error) {
 	n := notes{}
-	err := log.Noted(ctx, destination, func(t churn.Transition) error {
+	err := log.Noted(ctx, destination, func(t alert.Transition) error {
 		n.put(t)
 		return nil
 	})
@@ -28,10 +28,10 @@ func read(ctx context.Context, log Noted, destination string) (notes, error) {
 	return n, nil
 }
 
-func (n notes) put(t churn.Transition) { n[t.Fingerprint] = placeOf(t) }
+func (n notes) put(t alert.Transition) { n[t.Fingerprint] = placeOf(t) }
 
 // Has reports whether the transition, or one after it, was delivered.
-func (n notes) Has(t churn.Transition) bool {
+func (n notes) Has(t alert.Transition) bool {
 	at, found := n[t.Fingerprint]
 	return found && placeOf(t).compare(at) <= 0
 }

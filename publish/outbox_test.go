@@ -14,6 +14,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/publish"
 )
 
@@ -113,9 +114,9 @@ const month = 30 * 24 * time.Hour
 var today = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 
 // ended is a transition that resolved its alert long ago.
-func ended(topic, fingerprint string, episode, sequence int) churn.Transition {
+func ended(topic, fingerprint string, episode, sequence int) alert.Transition {
 	t := transition(topic, fingerprint, episode, sequence)
-	t.State, t.ResolvedAt = churn.Resolved, today.Add(-month-time.Second)
+	t.State, t.ResolvedAt = alert.Resolved, today.Add(-month-time.Second)
 	return t
 }
 
@@ -204,7 +205,7 @@ func TestATombstoneThatComesLateIsMended(t *testing.T) {
 		expect(t, on(t, conn, alerts), want...)
 		// The same, found at the start of another.
 		late := transition(alerts, "a", 1, 2)
-		late.Value, late.Headers = nil, []churn.Header{{Key: "aftershock-episode", Value: "1"}, {Key: "aftershock-sequence", Value: "2"}}
+		late.Value, late.Headers = nil, []alert.Header{{Key: "aftershock-episode", Value: "1"}, {Key: "aftershock-sequence", Value: "2"}}
 		produce(t, conn, late)
 		flush(t, burying(t, conn, log), 0)
 		expect(t, on(t, conn, alerts), append(want, "-a-1-2", "a-2-1")...)
@@ -227,19 +228,19 @@ type listed struct {
 func (d *listed) Name() string                            { return d.name }
 func (d *listed) Recover(context.Context, []string) error { return nil }
 func (d *listed) Mend(context.Context) (int, bool, error) { return 0, false, nil }
-func (d *listed) Has(t churn.Transition) bool             { return slices.Contains(d.ids, t.ID) }
-func (d *listed) Bury(_ context.Context, ended []churn.Transition) ([]churn.Transition, error) {
+func (d *listed) Has(t alert.Transition) bool             { return slices.Contains(d.ids, t.ID) }
+func (d *listed) Bury(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
 	return ended, nil
 }
 
-func (d *listed) Deliver(ctx context.Context, transitions []churn.Transition) (settled []churn.Delivery, err error) {
+func (d *listed) Deliver(ctx context.Context, transitions []alert.Transition) (settled []alert.Delivery, err error) {
 	if d.hangs {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	for _, t := range transitions {
 		d.ids = append(d.ids, t.ID)
-		settled = append(settled, churn.Delivery{Transition: t, Outcome: churn.DeliveryAccepted})
+		settled = append(settled, alert.Delivery{Transition: t, Outcome: alert.DeliveryAccepted})
 	}
 	return settled, nil
 }

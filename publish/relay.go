@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Log is the alert log as a relay needs it. The transitions of Latest, Unnoted, Noted and Ended say which they are, not what
@@ -18,20 +18,20 @@ import (
 type Log interface {
 	// Published returns, in log order, entries that have transitions with a topic and whose N is greater than after[group], until
 	// they have limit transitions; a group that is not in after counts from its beginning.
-	Published(ctx context.Context, after map[string]int64, limit int) ([]churn.Entry, error)
+	Published(ctx context.Context, after map[string]int64, limit int) ([]alert.Entry, error)
 	// Topics lists every topic that the log has something for.
 	Topics(ctx context.Context) ([]string, error)
 	// Latest calls do with the latest transition that each group has of each fingerprint, and the number of its entry.
-	Latest(ctx context.Context, do func(group string, n int64, t churn.Transition) error) error
+	Latest(ctx context.Context, do func(group string, n int64, t alert.Transition) error) error
 	// Unnoted calls do with every transition with a topic of which no delivery to the destination is noted.
-	Unnoted(ctx context.Context, destination string, do func(group string, n int64, t churn.Transition) error) error
+	Unnoted(ctx context.Context, destination string, do func(group string, n int64, t alert.Transition) error) error
 	// Noted calls do with the latest transition of each fingerprint of which a delivery to the destination is noted.
-	Noted(ctx context.Context, destination string, do func(churn.Transition) error) error
+	Noted(ctx context.Context, destination string, do func(alert.Transition) error) error
 	// Ended returns the last published transition of alerts that stand resolved since before an instant and of which no delivery
 	// to the destination is noted: at most limit, in the order of fingerprints, after the given one.
-	Ended(ctx context.Context, destination string, before time.Time, after string, limit int) ([]churn.Transition, error)
+	Ended(ctx context.Context, destination string, before time.Time, after string, limit int) ([]alert.Transition, error)
 	// Delivered notes what became of transitions at the destination.
-	Delivered(ctx context.Context, destination string, at time.Time, deliveries []churn.Delivery) error
+	Delivered(ctx context.Context, destination string, at time.Time, deliveries []alert.Delivery) error
 	// Begin returns since when the destination is delivered to. One that is new begins at the given instant: what the log took in
 	// before is noted as earlier.
 	Begin(ctx context.Context, destination string, at time.Time) (since time.Time, err error)
@@ -44,15 +44,15 @@ type Destination interface {
 	// Recover forgets what is known of the destination and looks afresh at what it has of the topics.
 	Recover(ctx context.Context, topics []string) error
 	// Has reports whether the destination has the transition, or one after it, by what is known since Recover.
-	Has(t churn.Transition) bool
+	Has(t alert.Transition) bool
 	// Deliver brings the transitions, in their order, to where they are not yet, and returns what became of them, also beside an
 	// error. What is not returned is tried again. A repeat of what is there already does no harm.
-	Deliver(ctx context.Context, transitions []churn.Transition) (settled []churn.Delivery, err error)
+	Deliver(ctx context.Context, transitions []alert.Transition) (settled []alert.Delivery, err error)
 	// Mend looks for what reached the destination out of order and puts it right; it returns how many it mended. Where something
 	// can be mended only from the log, again is true.
 	Mend(ctx context.Context) (mended int, again bool, err error)
 	// Bury takes off what ended with these transitions, unless something later stands there, and returns those that are off.
-	Bury(ctx context.Context, ended []churn.Transition) (buried []churn.Transition, err error)
+	Bury(ctx context.Context, ended []alert.Transition) (buried []alert.Transition, err error)
 }
 
 const (
@@ -90,7 +90,7 @@ type Relay struct {
 	after     map[string]int64
 	gone      map[string]place // what was taken off, by fingerprint: the log's transitions up to there are not published again
 	lookAgain time.Time        // when to look again for what ended
-	unnoted   []churn.Delivery // settled, but the log could not be told
+	unnoted   []alert.Delivery // settled, but the log could not be told
 	unnotedAt time.Time
 }
 
@@ -214,7 +214,7 @@ func (r *Relay) recover(ctx context.Context) error {
 		return fmt.Errorf("looking at what %s has: %w", name, err)
 	}
 	gone := map[string]place{}
-	err = r.Log.Noted(ctx, tombstones(name), func(t churn.Transition) error {
+	err = r.Log.Noted(ctx, tombstones(name), func(t alert.Transition) error {
 		gone[t.Fingerprint] = placeOf(t)
 		return nil
 	})
@@ -229,7 +229,7 @@ func (r *Relay) recover(ctx context.Context) error {
 		}
 	}
 	// What is appended after this look is among the unnoted, or behind the last entry: nothing falls between the two.
-	err = r.Log.Latest(ctx, func(group string, n int64, t churn.Transition) error {
+	err = r.Log.Latest(ctx, func(group string, n int64, t alert.Transition) error {
 		last[group] = max(last[group], n)
 		if !r.has(t) {
 			first(lost, group, n)
@@ -239,8 +239,8 @@ func (r *Relay) recover(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the alert log: %w", err)
 	}
-	var found []churn.Transition
-	err = r.Log.Unnoted(ctx, name, func(group string, n int64, t churn.Transition) error {
+	var found []alert.Transition
+	err = r.Log.Unnoted(ctx, name, func(group string, n int64, t alert.Transition) error {
 		if !r.has(t) {
 			first(start, group, n)
 			return nil
@@ -270,17 +270,17 @@ func (r *Relay) recover(ctx context.Context) error {
 	return nil
 }
 
-func (r *Relay) has(t churn.Transition) bool {
+func (r *Relay) has(t alert.Transition) bool {
 	return r.wasBuried(t) || r.Destination.Has(t)
 }
 
-func (r *Relay) wasBuried(t churn.Transition) bool {
+func (r *Relay) wasBuried(t alert.Transition) bool {
 	grave, found := r.gone[t.Fingerprint]
 	return found && placeOf(t).compare(grave) <= 0
 }
 
 // noteFound notes what a process delivered that died before it could say so.
-func (r *Relay) noteFound(ctx context.Context, found []churn.Transition) error {
+func (r *Relay) noteFound(ctx context.Context, found []alert.Transition) error {
 	if len(found) == 0 {
 		return nil
 	}
@@ -288,10 +288,10 @@ func (r *Relay) noteFound(ctx context.Context, found []churn.Transition) error {
 	return r.Log.Delivered(ctx, r.Destination.Name(), r.Clock(), accepted(found))
 }
 
-func accepted(transitions []churn.Transition) []churn.Delivery {
-	deliveries := make([]churn.Delivery, len(transitions))
+func accepted(transitions []alert.Transition) []alert.Delivery {
+	deliveries := make([]alert.Delivery, len(transitions))
 	for i, t := range transitions {
-		deliveries[i] = churn.Delivery{Transition: t, Outcome: churn.DeliveryAccepted}
+		deliveries[i] = alert.Delivery{Transition: t, Outcome: alert.DeliveryAccepted}
 	}
 	return deliveries
 }
@@ -344,7 +344,7 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 			r.Metrics.backlog.WithLabelValues(name).Set(0)
 			return n, nil
 		}
-		var transitions []churn.Transition
+		var transitions []alert.Transition
 		for _, entry := range entries {
 			for _, t := range entry.Transitions {
 				if t.Topic != "" && !r.wasBuried(t) {
@@ -366,13 +366,13 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 }
 
 // count returns how many transitions the destination accepted, and says of each that it was given up.
-func (r *Relay) count(settled []churn.Delivery) (accepted int) {
+func (r *Relay) count(settled []alert.Delivery) (accepted int) {
 	name := r.Destination.Name()
 	for _, d := range settled {
 		switch d.Outcome {
-		case churn.DeliveryAccepted:
+		case alert.DeliveryAccepted:
 			accepted++
-		case churn.DeliveryRefused:
+		case alert.DeliveryRefused:
 			r.Metrics.refused.WithLabelValues(name).Inc()
 			r.Logger.Error("the destination refuses a transition; it is given up and noted", "destination", name, "transition", d.ID,
 				"rule", d.Rule, "answer", d.Detail)

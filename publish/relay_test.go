@@ -18,6 +18,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/testservers"
 )
@@ -60,14 +61,14 @@ func within(t testing.TB) context.Context {
 // alertLog is a Log in memory.
 type alertLog struct {
 	mu        sync.Mutex
-	entries   []churn.Entry
+	entries   []alert.Entry
 	delivered []string
 	others    []string // of them, those that were not accepted
 	fail      error    // of Delivered
 	read      int      // entries, whole
 }
 
-func (l *alertLog) append(group string, transitions ...churn.Transition) {
+func (l *alertLog) append(group string, transitions ...alert.Transition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := int64(1)
@@ -76,10 +77,10 @@ func (l *alertLog) append(group string, transitions ...churn.Transition) {
 			n = e.N + 1
 		}
 	}
-	l.entries = append(l.entries, churn.Entry{Group: group, N: n, Transitions: transitions})
+	l.entries = append(l.entries, alert.Entry{Group: group, N: n, Transitions: transitions})
 }
 
-func (l *alertLog) Published(_ context.Context, after map[string]int64, limit int) (page []churn.Entry, err error) {
+func (l *alertLog) Published(_ context.Context, after map[string]int64, limit int) (page []alert.Entry, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	so := 0
@@ -94,7 +95,7 @@ func (l *alertLog) Published(_ context.Context, after map[string]int64, limit in
 }
 
 // outgoing is every transition with a topic, in log order.
-func (l *alertLog) outgoing(do func(group string, n int64, t churn.Transition)) {
+func (l *alertLog) outgoing(do func(group string, n int64, t alert.Transition)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.entries {
@@ -108,19 +109,19 @@ func (l *alertLog) outgoing(do func(group string, n int64, t churn.Transition)) 
 }
 
 func (l *alertLog) Topics(context.Context) (topics []string, err error) {
-	l.outgoing(func(_ string, _ int64, t churn.Transition) { topics = append(topics, t.Topic) })
+	l.outgoing(func(_ string, _ int64, t alert.Transition) { topics = append(topics, t.Topic) })
 	slices.Sort(topics)
 	return slices.Compact(topics), nil
 }
 
-func (l *alertLog) Latest(_ context.Context, do func(string, int64, churn.Transition) error) error {
+func (l *alertLog) Latest(_ context.Context, do func(string, int64, alert.Transition) error) error {
 	type row struct {
 		group string
 		n     int64
-		t     churn.Transition
+		t     alert.Transition
 	}
 	rows := map[string]row{}
-	l.outgoing(func(group string, n int64, t churn.Transition) { rows[group+" "+t.Topic+" "+t.Key] = row{group, n, t} })
+	l.outgoing(func(group string, n int64, t alert.Transition) { rows[group+" "+t.Topic+" "+t.Key] = row{group, n, t} })
 	for _, r := range rows {
 		if err := do(r.group, r.n, r.t); err != nil {
 			return err
@@ -129,13 +130,13 @@ func (l *alertLog) Latest(_ context.Context, do func(string, int64, churn.Transi
 	return nil
 }
 
-func (l *alertLog) noted(destination string, t churn.Transition) bool {
+func (l *alertLog) noted(destination string, t alert.Transition) bool {
 	return slices.Contains(l.delivered, destination+" "+t.ID)
 }
 
-func (l *alertLog) Unnoted(_ context.Context, destination string, do func(string, int64, churn.Transition) error) (err error) {
+func (l *alertLog) Unnoted(_ context.Context, destination string, do func(string, int64, alert.Transition) error) (err error) {
 	var rows []func() error
-	l.outgoing(func(group string, n int64, t churn.Transition) {
+	l.outgoing(func(group string, n int64, t alert.Transition) {
 		if !l.noted(destination, t) {
 			rows = append(rows, func() error { return do(group, n, t) })
 		}
@@ -148,9 +149,9 @@ func (l *alertLog) Unnoted(_ context.Context, destination string, do func(string
 	return err
 }
 
-func (l *alertLog) Noted(_ context.Context, destination string, do func(churn.Transition) error) (err error) {
-	latest := map[string]churn.Transition{}
-	l.outgoing(func(_ string, _ int64, t churn.Transition) {
+func (l *alertLog) Noted(_ context.Context, destination string, do func(alert.Transition) error) (err error) {
+	latest := map[string]alert.Transition{}
+	l.outgoing(func(_ string, _ int64, t alert.Transition) {
 		if l.noted(destination, t) {
 			latest[t.Fingerprint] = t
 		}
@@ -163,19 +164,19 @@ func (l *alertLog) Noted(_ context.Context, destination string, do func(churn.Tr
 	return err
 }
 
-func (l *alertLog) Ended(_ context.Context, destination string, before time.Time, after string, limit int) (ended []churn.Transition, err error) {
-	latest := map[string]churn.Transition{}
-	l.outgoing(func(_ string, _ int64, t churn.Transition) { latest[t.Fingerprint] = t })
+func (l *alertLog) Ended(_ context.Context, destination string, before time.Time, after string, limit int) (ended []alert.Transition, err error) {
+	latest := map[string]alert.Transition{}
+	l.outgoing(func(_ string, _ int64, t alert.Transition) { latest[t.Fingerprint] = t })
 	for _, t := range latest {
-		if t.State == churn.Resolved && t.ResolvedAt.Before(before) && t.Fingerprint > after && !l.noted(destination, t) {
+		if t.State == alert.Resolved && t.ResolvedAt.Before(before) && t.Fingerprint > after && !l.noted(destination, t) {
 			ended = append(ended, t)
 		}
 	}
-	slices.SortFunc(ended, func(a, b churn.Transition) int { return strings.Compare(a.Fingerprint, b.Fingerprint) })
+	slices.SortFunc(ended, func(a, b alert.Transition) int { return strings.Compare(a.Fingerprint, b.Fingerprint) })
 	return ended[:min(limit, len(ended))], nil
 }
 
-func (l *alertLog) Delivered(_ context.Context, destination string, _ time.Time, deliveries []churn.Delivery) error {
+func (l *alertLog) Delivered(_ context.Context, destination string, _ time.Time, deliveries []alert.Delivery) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail != nil {
@@ -183,7 +184,7 @@ func (l *alertLog) Delivered(_ context.Context, destination string, _ time.Time,
 	}
 	for _, d := range deliveries {
 		l.delivered = append(l.delivered, fmt.Sprintf("%s %s", destination, d.ID))
-		if d.Outcome != churn.DeliveryAccepted {
+		if d.Outcome != alert.DeliveryAccepted {
 			l.others = append(l.others, fmt.Sprintf("%s %s %s: %s", destination, d.ID, d.Outcome, d.Detail))
 		}
 	}
@@ -194,11 +195,11 @@ func (l *alertLog) Begin(_ context.Context, _ string, at time.Time) (time.Time, 
 	return at, nil
 }
 
-func transition(topic, fingerprint string, episode, sequence int) churn.Transition {
+func transition(topic, fingerprint string, episode, sequence int) alert.Transition {
 	id := fmt.Sprintf("%s-%d-%d", fingerprint, episode, sequence)
 	value, _ := json.Marshal(map[string]any{"fingerprint": fingerprint, "episode": episode, "sequence": sequence, "summary": "[" + id + "]"})
-	return churn.Transition{ID: id, Fingerprint: fingerprint, Episode: episode, Sequence: sequence, Topic: topic, Key: fingerprint, Value: value,
-		Headers: []churn.Header{{Key: "ce_id", Value: id}, {Key: "ce_specversion", Value: "1.0"}}}
+	return alert.Transition{ID: id, Fingerprint: fingerprint, Episode: episode, Sequence: sequence, Topic: topic, Key: fingerprint, Value: value,
+		Headers: []alert.Header{{Key: "ce_id", Value: id}, {Key: "ce_specversion", Value: "1.0"}}}
 }
 
 func newRelay(t *testing.T, conn *broker.Connection, log *alertLog) *publish.Relay {
@@ -390,7 +391,7 @@ func onlyEmbedded(t *testing.T) *broker.Connection {
 	return conn
 }
 
-func produce(t *testing.T, conn *broker.Connection, late churn.Transition) {
+func produce(t *testing.T, conn *broker.Connection, late alert.Transition) {
 	t.Helper()
 	record := kafka.Record{Key: kafka.NewBytes([]byte(late.Key)), Value: kafka.NewBytes(late.Value)}
 	for _, h := range late.Headers {
@@ -406,8 +407,8 @@ func produce(t *testing.T, conn *broker.Connection, late churn.Transition) {
 }
 
 // Standing is what people were told of last and that is not over.
-func (l *alertLog) Standing(context.Context) (standing []churn.Transition, err error) {
-	latest := map[string]churn.Transition{}
+func (l *alertLog) Standing(context.Context) (standing []alert.Transition, err error) {
+	latest := map[string]alert.Transition{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.entries {
@@ -418,7 +419,7 @@ func (l *alertLog) Standing(context.Context) (standing []churn.Transition, err e
 		}
 	}
 	for _, t := range latest {
-		if t.State != churn.Resolved {
+		if t.State != alert.Resolved {
 			standing = append(standing, t)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 const (
@@ -47,20 +48,20 @@ func (d *Topics) Recover(ctx context.Context, topics []string) error {
 }
 
 // Has reports whether the topic has the transition, or one after it, by what was read of the topic.
-func (d *Topics) Has(t churn.Transition) bool {
+func (d *Topics) Has(t alert.Transition) bool {
 	h, known := d.topics[t.Topic]
 	return known && !h.above(t.Key, placeOf(t))
 }
 
 // Deliver publishes the transitions of each topic in their order, each request after the acknowledgement of the one before.
-func (d *Topics) Deliver(ctx context.Context, transitions []churn.Transition) (settled []churn.Delivery, err error) {
+func (d *Topics) Deliver(ctx context.Context, transitions []alert.Transition) (settled []alert.Delivery, err error) {
 	for len(transitions) > 0 {
 		topic := transitions[0].Topic
 		h, err := d.caughtUp(ctx, topic)
 		if err != nil {
 			return settled, err
 		}
-		var batch []churn.Transition
+		var batch []alert.Transition
 		bytes, taken := 0, 0
 		for _, t := range transitions {
 			if t.Topic != topic || len(batch) == batchRecords || bytes > 0 && bytes+len(t.Value) > batchBytes {
@@ -80,7 +81,7 @@ func (d *Topics) Deliver(ctx context.Context, transitions []churn.Transition) (s
 	return settled, nil
 }
 
-func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []churn.Transition) error {
+func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []alert.Transition) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -107,14 +108,14 @@ func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []ch
 
 // Bury takes ended alerts off their topics with tombstones, where nothing later stands there, and returns those that are off,
 // also the ones that were before.
-func (d *Topics) Bury(ctx context.Context, ended []churn.Transition) (buried []churn.Transition, err error) {
+func (d *Topics) Bury(ctx context.Context, ended []alert.Transition) (buried []alert.Transition, err error) {
 	for len(ended) > 0 {
 		topic := ended[0].Topic
 		h, err := d.caughtUp(ctx, topic)
 		if err != nil {
 			return buried, err
 		}
-		var batch, off []churn.Transition
+		var batch, off []alert.Transition
 		taken := 0
 		for _, t := range ended {
 			if t.Topic != topic || len(batch) == batchRecords {
@@ -137,7 +138,7 @@ func (d *Topics) Bury(ctx context.Context, ended []churn.Transition) (buried []c
 	return buried, nil
 }
 
-func (d *Topics) bury(ctx context.Context, topic string, h *heads, batch []churn.Transition) error {
+func (d *Topics) bury(ctx context.Context, topic string, h *heads, batch []alert.Transition) error {
 	if len(batch) == 0 {
 		return nil
 	}

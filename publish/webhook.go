@@ -18,7 +18,7 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Headers that a webhook is called with.
@@ -118,22 +118,22 @@ func (w *Webhook) Recover(ctx context.Context, _ []string) (err error) {
 }
 
 // Deliver sends the transitions, one request after the answer to the one before.
-func (w *Webhook) Deliver(ctx context.Context, transitions []churn.Transition) (settled []churn.Delivery, err error) {
+func (w *Webhook) Deliver(ctx context.Context, transitions []alert.Transition) (settled []alert.Delivery, err error) {
 	for _, t := range transitions {
 		if w.Has(t) {
 			continue
 		}
-		d := churn.Delivery{Transition: t, Outcome: churn.DeliveryAccepted}
+		d := alert.Delivery{Transition: t, Outcome: alert.DeliveryAccepted}
 		if !w.wants(t) {
-			d.Outcome = churn.DeliveryFiltered
+			d.Outcome = alert.DeliveryFiltered
 		} else if body, err := w.write(t); err != nil {
-			d.Outcome, d.Detail = churn.DeliveryRefused, err.Error()
+			d.Outcome, d.Detail = alert.DeliveryRefused, err.Error()
 		} else if err := w.Send(ctx, t.ID, body); err != nil {
 			var given *GivenUpError
 			if !errors.As(err, &given) {
 				return settled, err
 			}
-			d.Outcome, d.Detail = churn.DeliveryRefused, given.Answer
+			d.Outcome, d.Detail = alert.DeliveryRefused, given.Answer
 		}
 		w.put(t)
 		settled = append(settled, d)
@@ -145,23 +145,23 @@ func (w *Webhook) Deliver(ctx context.Context, transitions []churn.Transition) (
 func (w *Webhook) Mend(context.Context) (int, bool, error) { return 0, false, nil }
 
 // Bury has nothing to do: what was sent cannot be taken back.
-func (w *Webhook) Bury(_ context.Context, ended []churn.Transition) ([]churn.Transition, error) {
+func (w *Webhook) Bury(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
 	return ended, nil
 }
 
 // wants reports whether a transition passes the filter.
-func (w *Webhook) wants(t churn.Transition) bool {
+func (w *Webhook) wants(t alert.Transition) bool {
 	among := func(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
 	account := subjectOf(t).Account
 	if account == nil {
-		account = &churn.AccountBrief{}
+		account = &alert.AccountBrief{}
 	}
 	c := w.Config
 	return among(c.Statuses, string(t.State)) && among(c.Kinds, t.Kind) && among(c.Severities, t.Severity) &&
 		among(c.Owners, cmp.Or(t.Labels["owner"], account.Owner)) && among(c.Teams, cmp.Or(t.Labels["team"], account.Team))
 }
 
-func (w *Webhook) write(t churn.Transition) ([]byte, error) {
+func (w *Webhook) write(t alert.Transition) ([]byte, error) {
 	if w.body == nil {
 		return t.Value, nil
 	}

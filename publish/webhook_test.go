@@ -14,7 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/publish"
 )
 
@@ -55,7 +56,7 @@ func (h *hook) ids() (ids []string) {
 }
 
 func (h *hook) relay(log *alertLog, config publish.WebhookConfig) (*publish.Relay, *publish.Webhook) {
-	config.Name, config.URL = "chat", churn.Secret(h.server.URL+"/services/T0/verysecret")
+	config.Name, config.URL = "chat", dial.Secret(h.server.URL+"/services/T0/verysecret")
 	w := &publish.Webhook{Config: config, Link: "https://here.example/{fingerprint}", Log: log}
 	return &publish.Relay{Log: log, Destination: w, Logger: slog.New(slog.DiscardHandler)}, w
 }
@@ -148,7 +149,7 @@ func TestWebhookGivesUp(t *testing.T) {
 }
 
 func TestWebhookFilters(t *testing.T) {
-	make := func(fingerprint, kind, severity, owner, team string, state churn.State) churn.Transition {
+	make := func(fingerprint, kind, severity, owner, team string, state alert.State) alert.Transition {
 		x := is(state, fingerprint, "A", severity, 1, 1)
 		x.Kind, x.Labels = kind, map[string]string{"owner": owner}
 		x.Value = fmt.Appendf(nil, `{"fingerprint": %q, "episode": 1, "sequence": 1, "account": {"account_id": "A", "owner": "of the account", "team": %q}}`, fingerprint, team)
@@ -169,8 +170,8 @@ func TestWebhookFilters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, log := newHook(t), &alertLog{}
-			log.append("g", make("a", "handoff", "info", "Ana", "North", churn.Firing), make("b", "risk", "warning", "Ana", "South", churn.Firing),
-				make("c", "risk", "critical", "", "North", churn.Resolved))
+			log.append("g", make("a", "handoff", "info", "Ana", "North", alert.Firing), make("b", "risk", "warning", "Ana", "South", alert.Firing),
+				make("c", "risk", "critical", "", "North", alert.Resolved))
 			relay, _ := h.relay(log, c.config)
 			flush(t, relay, len(c.want))
 			expect(t, h.ids(), c.want...)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // choking is a fake whose subjects of one account make the engine panic or fail, long after the rules were evaluated.
@@ -20,7 +21,7 @@ type choking struct {
 	choke func() error
 }
 
-func (c *choking) Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error) {
+func (c *choking) Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
 	for _, k := range keys {
 		if k.AccountID == c.on {
 			return nil, c.choke()
@@ -32,21 +33,21 @@ func (c *choking) Subjects(ctx context.Context, at time.Time, keys []churn.Contr
 // Whatever goes wrong with one rule, at whatever step of a tick: the other rules, the other groups and the ticks after it go
 // on, and rule_runs says what it was.
 func TestAPanicHarmsNoOther(t *testing.T) {
-	boom := func(time.Time) ([]churn.Row, error) { panic("boom") }
+	boom := func(time.Time) ([]alert.Row, error) { panic("boom") }
 	for name, c := range map[string]struct {
-		rowsOfA func(time.Time) ([]churn.Row, error)
+		rowsOfA func(time.Time) ([]alert.Row, error)
 		choke   func() error
 		want    string
 	}{
 		"a query that panics":           {boom, nil, "panic: boom"},
-		"alerts that panic":             {always(churn.Row{"account_id": "bad"}), func() error { panic("boom") }, "panic: boom"},
-		"alerts that cannot be dressed": {always(churn.Row{"account_id": "bad"}), func() error { return errors.New("no such column") }, "no such column"},
+		"alerts that panic":             {always(alert.Row{"account_id": "bad"}), func() error { panic("boom") }, "panic: boom"},
+		"alerts that cannot be dressed": {always(alert.Row{"account_id": "bad"}), func() error { return errors.New("no such column") }, "no such column"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &choking{on: "bad", choke: c.choke}
-				w.rows = map[string]func(time.Time) ([]churn.Row, error){
-					"qa": c.rowsOfA, "qb": always(churn.Row{"account_id": "Y"}), "qc": always(churn.Row{"account_id": "Z"}),
+				w.rows = map[string]func(time.Time) ([]alert.Row, error){
+					"qa": c.rowsOfA, "qb": always(alert.Row{"account_id": "Y"}), "qc": always(alert.Row{"account_id": "Z"}),
 				}
 				log := &MemoryLog{}
 				e := engine(load(t, twoGroups), nil, log)
@@ -88,14 +89,14 @@ var errOverloaded = errors.New("too much memory")
 func TestARuleThatOverloadsTheServerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){
-			"qa": func(at time.Time) ([]churn.Row, error) {
+		w := &fake{rows: map[string]func(time.Time) ([]alert.Row, error){
+			"qa": func(at time.Time) ([]alert.Row, error) {
 				if asked++; at.Hour() > 0 || asked <= 3 { // it passes once, and then no more
 					return nil, errOverloaded
 				}
 				return nil, nil
 			},
-			"qb": always(churn.Row{"account_id": "Y"}),
+			"qb": always(alert.Row{"account_id": "Y"}),
 		}}
 		log := &MemoryLog{}
 		e := engine(load(t, twoGroups), w, log)
@@ -118,10 +119,10 @@ func TestARuleThatOverloadsTheServerFails(t *testing.T) {
 // lost: what an insert does that was on its way when its connection broke.
 type tardy struct {
 	MemoryLog
-	onItsWay *churn.Entry
+	onItsWay *alert.Entry
 }
 
-func (l *tardy) Append(ctx context.Context, e churn.Entry) (bool, error) {
+func (l *tardy) Append(ctx context.Context, e alert.Entry) (bool, error) {
 	if l.onItsWay == nil {
 		l.onItsWay = &e
 		return false, io.ErrUnexpectedEOF
@@ -141,11 +142,11 @@ func (l *tardy) Append(ctx context.Context, e churn.Entry) (bool, error) {
 func TestAnAppendThatTakesEffectLateLosesNoAlert(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qc": func(time.Time) ([]churn.Row, error) {
+		w := &fake{rows: map[string]func(time.Time) ([]alert.Row, error){"qc": func(time.Time) ([]alert.Row, error) {
 			if asked++; asked == 1 {
 				return nil, nil // the first attempt did not see all
 			}
-			return []churn.Row{{"account_id": "A"}}, nil
+			return []alert.Row{{"account_id": "A"}}, nil
 		}}}
 		log := &tardy{}
 		set := load(t, twoGroups)
@@ -193,14 +194,14 @@ func TestACaughtUpTickCanBeIncompleteToo(t *testing.T) {
 	set := load(t, twoGroups)
 	set.Groups = set.Groups[1:]
 	e := engine(set, &fake{}, log)
-	e.Settle = func(context.Context, time.Time) (churn.TickStatus, string, error) {
-		return churn.TickIncomplete, "consumers are behind", nil
+	e.Settle = func(context.Context, time.Time) (alert.TickStatus, string, error) {
+		return alert.TickIncomplete, "consumers are behind", nil
 	}
 	if err := e.RunUntil(t.Context(), start.Add(7*time.Hour), nil); err != nil {
 		t.Fatal(err)
 	}
 	entry := log.Entries("daily")[0]
-	if entry.Status != churn.TickIncomplete || entry.Reason != "nobody evaluated; consumers are behind" {
+	if entry.Status != alert.TickIncomplete || entry.Reason != "nobody evaluated; consumers are behind" {
 		t.Errorf("%s %q", entry.Status, entry.Reason)
 	}
 }

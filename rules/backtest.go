@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Backtest runs rules over the past: every tick of a span as a process that evaluated then would have, by the same queries and the
@@ -126,7 +127,7 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 				return nil, nil, err
 			}
 			err := t.of.engine.retry(ctx, t.l.group.Name, false, func() error {
-				return t.of.engine.evaluate(ctx, t.l, t.tick, churn.TickRun, "")
+				return t.of.engine.evaluate(ctx, t.l, t.tick, alert.TickRun, "")
 			})
 			if err != nil {
 				return nil, nil, fmt.Errorf("tick %s of group %s: %w", t.tick.Format(time.RFC3339), t.l.group.Name, err)

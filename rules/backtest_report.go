@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // BacktestReport is what rules would have said of a span of the past.
@@ -57,7 +58,7 @@ type PastAlert struct {
 	Currency    string            `json:"currency,omitempty"`
 	FiredAt     time.Time         `json:"fired_at"`
 	ToldAt      *time.Time        `json:"told_at"` // null: people would not have been told; Untold says why
-	Untold      churn.Untold      `json:"untold,omitempty"`
+	Untold      alert.Untold      `json:"untold,omitempty"`
 	ResolvedAt  *time.Time        `json:"resolved_at"` // null: open at the end
 	Why         string            `json:"why_resolved,omitempty"`
 	Late        bool              `json:"late,omitempty"`
@@ -106,7 +107,7 @@ func (r *BacktestReport) read(set *Set, log *MemoryLog) {
 		var order []*PastAlert
 		first := true
 		for _, entry := range log.Entries(g.Name) {
-			if entry.Status == churn.TickRun {
+			if entry.Status == alert.TickRun {
 				r.Ticks++
 			}
 			for _, run := range entry.Runs {
@@ -145,7 +146,7 @@ func (r *BacktestReport) read(set *Set, log *MemoryLog) {
 				}
 				a.follow(t)
 			}
-			first = first && entry.Status != churn.TickRun
+			first = first && entry.Status != alert.TickRun
 		}
 		for _, rule := range g.Rules {
 			p := past[rule.Name]
@@ -166,15 +167,15 @@ func (r *BacktestReport) read(set *Set, log *MemoryLog) {
 }
 
 // follow takes in a transition of the episode.
-func (a *PastAlert) follow(t churn.Transition) {
+func (a *PastAlert) follow(t alert.Transition) {
 	if a.ToldAt == nil && tellable(t) {
 		a.Untold = t.Untold
 		if t.Untold == "" && t.Told.Episode == t.Episode {
-			a.ToldAt = instant(t.Told.First)
+			a.ToldAt = alert.Instant(t.Told.First)
 		}
 	}
-	if t.State == churn.Resolved && a.ResolvedAt == nil {
-		a.ResolvedAt, a.Why = instant(t.ResolvedAt), t.Reason
+	if t.State == alert.Resolved && a.ResolvedAt == nil {
+		a.ResolvedAt, a.Why = alert.Instant(t.ResolvedAt), t.Reason
 	}
 }
 

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Explainer asks the warehouse what a query would return, without running it over data.
 type Explainer interface {
-	Columns(ctx context.Context, query string) ([]churn.Column, error)
+	Columns(ctx context.Context, query string) ([]alert.Column, error)
 }
 
 // Check asks the warehouse for the columns of each query and holds the rule against them: identity, value_at_risk,
@@ -35,7 +35,7 @@ func Check(ctx context.Context, set *Set, explainer Explainer) error {
 	return problems.err()
 }
 
-func (r *Rule) checkColumns(columns []churn.Column) (problems Problems) {
+func (r *Rule) checkColumns(columns []alert.Column) (problems Problems) {
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = c.Name

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // described answers each query with columns, or with an error as ClickHouse words it.
 type described map[string]string
 
-func (d described) Columns(_ context.Context, query string) ([]churn.Column, error) {
+func (d described) Columns(_ context.Context, query string) ([]alert.Column, error) {
 	for part, answer := range d {
 		if !strings.Contains(query, part) {
 			continue
@@ -22,9 +22,9 @@ func (d described) Columns(_ context.Context, query string) ([]churn.Column, err
 		if message, ok := strings.CutPrefix(answer, "error: "); ok {
 			return nil, errors.New(message)
 		}
-		var columns []churn.Column
+		var columns []alert.Column
 		for name := range strings.FieldsSeq(answer) {
-			columns = append(columns, churn.Column{Name: name, Type: "String"})
+			columns = append(columns, alert.Column{Name: name, Type: "String"})
 		}
 		return columns, nil
 	}

@@ -8,23 +8,24 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Warehouse answers rules.
 type Warehouse interface {
 	// Rows runs a rule's query as known at an instant.
-	Rows(ctx context.Context, query string, at time.Time) ([]churn.Row, error)
+	Rows(ctx context.Context, query string, at time.Time) ([]alert.Row, error)
 	// Subjects tells what an alert says about the contracts it concerns; a key without ContractID is an account.
-	Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error)
+	Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error)
 }
 
 // Log is the alert log, which is the engine's only state.
 type Log interface {
 	// State returns a group's last entry (N is 0 where there is none) and the latest transition of each of its alerts.
-	State(ctx context.Context, group string) (churn.Entry, []churn.Transition, error)
+	State(ctx context.Context, group string) (alert.Entry, []alert.Transition, error)
 	// Append claims entry.N by compare-and-set and stores it whole; won is false where another holds that number.
 	// After an error it is unknown whether the entry is stored: the engine asks State.
-	Append(ctx context.Context, entry churn.Entry) (won bool, err error)
+	Append(ctx context.Context, entry alert.Entry) (won bool, err error)
 }
 
 // Groups is what a Log may also tell: every group that has a ledger. Where it does, the alerts of groups that are gone
@@ -40,16 +41,16 @@ type Feedback interface {
 
 // Settle waits until all that was known by `at` is visible and brings the links up to date. The status is TickRun, or
 // TickIncomplete with the reason. The engine never calls it twice at once.
-type Settle func(ctx context.Context, at time.Time) (status churn.TickStatus, reason string, err error)
+type Settle func(ctx context.Context, at time.Time) (status alert.TickStatus, reason string, err error)
 
 // ErrTaken says that another process appended to a group's log: it is the holder, and the caller steps down.
 var ErrTaken = errors.New("another process holds the alert log")
 
 // Observe is told what happened, for metrics. Nil hooks are not called; each may be called from several goroutines.
 type Observe struct {
-	Tick       func(group string, status churn.TickStatus, took, lag time.Duration) // lag: from the tick to the end of its evaluation
-	Rule       func(group string, run churn.Run)
-	Transition func(t churn.Transition)
+	Tick       func(group string, status alert.TickStatus, took, lag time.Duration) // lag: from the tick to the end of its evaluation
+	Rule       func(group string, run alert.Run)
+	Transition func(t alert.Transition)
 	Retry      func(group string, err error) // an attempt at a tick failed and will be repeated
 }
 

@@ -15,23 +15,24 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // fake answers a query by a function of the instant.
 type fake struct {
 	mu       sync.Mutex
-	rows     map[string]func(at time.Time) ([]churn.Row, error)
+	rows     map[string]func(at time.Time) ([]alert.Row, error)
 	ages     map[string]float64 // minutes
-	subjects map[churn.ContractKey]churn.Subject
+	subjects map[churn.ContractKey]alert.Subject
 }
 
-func (f *fake) Rows(_ context.Context, query string, at time.Time) ([]churn.Row, error) {
+func (f *fake) Rows(_ context.Context, query string, at time.Time) ([]alert.Row, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if query == freshnessQuery {
-		var rows []churn.Row
+		var rows []alert.Row
 		for source, age := range f.ages {
-			rows = append(rows, churn.Row{"source": source, "age_minutes": age})
+			rows = append(rows, alert.Row{"source": source, "age_minutes": age})
 		}
 		return rows, nil
 	}
@@ -41,12 +42,12 @@ func (f *fake) Rows(_ context.Context, query string, at time.Time) ([]churn.Row,
 	return nil, nil
 }
 
-func (f *fake) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error) {
+func (f *fake) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
 	return f.subjects, nil
 }
 
-func always(rows ...churn.Row) func(time.Time) ([]churn.Row, error) {
-	return func(time.Time) ([]churn.Row, error) { return rows, nil }
+func always(rows ...alert.Row) func(time.Time) ([]alert.Row, error) {
+	return func(time.Time) ([]alert.Row, error) { return rows, nil }
 }
 
 func load(t *testing.T, text string) *Set {
@@ -75,7 +76,7 @@ func engine(set *Set, w *fake, log Log) *Engine {
 	return &Engine{Set: set, Warehouse: w, Log: log, Writer: "me", From: start, TellAll: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
-func statuses(entries []churn.Entry) string {
+func statuses(entries []alert.Entry) string {
 	var out []string
 	for _, e := range entries {
 		out = append(out, e.Tick.UTC().Format("15:04")+" "+string(e.Status))
@@ -85,19 +86,19 @@ func statuses(entries []churn.Entry) string {
 
 func TestRunUntilTakesTicksInTheOrderOfTime(t *testing.T) {
 	var asked []string
-	tell := func(name string) func(at time.Time) ([]churn.Row, error) {
-		return func(at time.Time) ([]churn.Row, error) {
+	tell := func(name string) func(at time.Time) ([]alert.Row, error) {
+		return func(at time.Time) ([]alert.Row, error) {
 			asked = append(asked, name+at.Format("15:04"))
 			return nil, nil
 		}
 	}
-	w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qa": tell("A"), "qc": tell("C")}}
+	w := &fake{rows: map[string]func(time.Time) ([]alert.Row, error){"qa": tell("A"), "qc": tell("C")}}
 	log := &MemoryLog{}
 	e := engine(load(t, twoGroups), w, log)
 	var settled []string
-	e.Settle = func(_ context.Context, at time.Time) (churn.TickStatus, string, error) {
+	e.Settle = func(_ context.Context, at time.Time) (alert.TickStatus, string, error) {
 		settled = append(settled, at.Format("15:04"))
-		return churn.TickRun, "", nil
+		return alert.TickRun, "", nil
 	}
 	var last [2]int
 	if err := e.RunUntil(t.Context(), start.Add(7*time.Hour), func(done, total int) { last = [2]int{done, total} }); err != nil {
@@ -130,12 +131,12 @@ func TestAlertIsBuiltOnceAndTheSame(t *testing.T) {
 	arr := churn.MustMoney("1200.5000")
 	set := load(t, strings.Replace(twoGroups, "topic: churn.handoffs,", "topic: churn.handoffs, value_at_risk: arr, currency: cur,", 1))
 	w := &fake{
-		rows: map[string]func(time.Time) ([]churn.Row, error){"qa": always(churn.Row{"account_id": "A1", "contract_id": "K", "arr": arr, "cur": "EUR"})},
-		subjects: map[churn.ContractKey]churn.Subject{{AccountID: "A1", ContractID: "K"}: {
-			Account: churn.AccountBrief{AccountID: "A1", AccountName: "Acme"}, Contract: &churn.ContractBrief{ContractID: "K", Band: churn.BandHard},
+		rows: map[string]func(time.Time) ([]alert.Row, error){"qa": always(alert.Row{"account_id": "A1", "contract_id": "K", "arr": arr, "cur": "EUR"})},
+		subjects: map[churn.ContractKey]alert.Subject{{AccountID: "A1", ContractID: "K"}: {
+			Account: alert.AccountBrief{AccountID: "A1", AccountName: "Acme"}, Contract: &alert.ContractBrief{ContractID: "K", Band: churn.BandHard},
 		}},
 	}
-	var first churn.Transition
+	var first alert.Transition
 	for i := range 2 {
 		log := &MemoryLog{}
 		e := engine(set, w, log)
@@ -157,16 +158,16 @@ func TestAlertIsBuiltOnceAndTheSame(t *testing.T) {
 	if first.Topic != "acme.handoffs" || first.Key != first.Fingerprint {
 		t.Error(first.Topic, first.Key)
 	}
-	want := []churn.Header{{Key: "ce_specversion", Value: "1.0"}, {Key: "ce_id", Value: first.ID}, {Key: "ce_source", Value: "aftershock"},
-		{Key: "ce_type", Value: AlertType}, {Key: "ce_time", Value: "2026-01-01T00:55:00Z"}, {Key: "content-type", Value: "application/json"}}
+	want := []alert.Header{{Key: "ce_specversion", Value: "1.0"}, {Key: "ce_id", Value: first.ID}, {Key: "ce_source", Value: "aftershock"},
+		{Key: "ce_type", Value: alert.Type}, {Key: "ce_time", Value: "2026-01-01T00:55:00Z"}, {Key: "content-type", Value: "application/json"}}
 	if !slices.Equal(first.Headers, want) {
 		t.Error(first.Headers)
 	}
-	var a Alert
+	var a alert.Alert
 	if err := json.Unmarshal(first.Value, &a); err != nil {
 		t.Fatal(err)
 	}
-	if a.Status != churn.Firing || a.Account.AccountName != "Acme" || a.Contract.Band != churn.BandHard || *a.ValueAtRisk != (AlertValue{"1200.5", "EUR"}) ||
+	if a.Status != alert.Firing || a.Account.AccountName != "Acme" || a.Contract.Band != churn.BandHard || *a.ValueAtRisk != (alert.Value{Amount: "1200.5", Currency: "EUR"}) ||
 		a.ResolvedAt != nil || a.Annotations["summary"] != "A1 <b>" {
 		t.Errorf("%s", first.Value)
 	}
@@ -176,15 +177,15 @@ func TestAlertIsBuiltOnceAndTheSame(t *testing.T) {
 }
 
 func TestOneRuleHarmsNoOther(t *testing.T) {
-	for why, bad := range map[string]func(time.Time) ([]churn.Row, error){
-		"panic: boom":            func(time.Time) ([]churn.Row, error) { panic("boom") },
-		"no such column":         func(time.Time) ([]churn.Row, error) { return nil, errors.New("no such column") },
-		"two rows with one":      always(churn.Row{"account_id": "X"}, churn.Row{"account_id": "X"}),
-		"deadline":               func(time.Time) ([]churn.Row, error) { return nil, context.DeadlineExceeded },
-		"missing or NULL in a r": always(churn.Row{"account_id": nil}),
+	for why, bad := range map[string]func(time.Time) ([]alert.Row, error){
+		"panic: boom":            func(time.Time) ([]alert.Row, error) { panic("boom") },
+		"no such column":         func(time.Time) ([]alert.Row, error) { return nil, errors.New("no such column") },
+		"two rows with one":      always(alert.Row{"account_id": "X"}, alert.Row{"account_id": "X"}),
+		"deadline":               func(time.Time) ([]alert.Row, error) { return nil, context.DeadlineExceeded },
+		"missing or NULL in a r": always(alert.Row{"account_id": nil}),
 	} {
 		t.Run(why, func(t *testing.T) {
-			w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qa": bad, "qb": always(churn.Row{"account_id": "Y"})}}
+			w := &fake{rows: map[string]func(time.Time) ([]alert.Row, error){"qa": bad, "qb": always(alert.Row{"account_id": "Y"})}}
 			log := &MemoryLog{}
 			if err := engine(load(t, twoGroups), w, log).RunUntil(t.Context(), start.Add(time.Hour), nil); err != nil {
 				t.Fatal(err)
@@ -194,7 +195,7 @@ func TestOneRuleHarmsNoOther(t *testing.T) {
 				t.Errorf("%+v", e.Runs)
 			}
 			// In the order of rules: A's failure is a state of its own, which nobody is told of.
-			if len(e.Transitions) != 2 || e.Transitions[0].State != churn.QueryError || published(e.Transitions[0]) || e.Transitions[1].Rule != "B" {
+			if len(e.Transitions) != 2 || e.Transitions[0].State != alert.QueryError || published(e.Transitions[0]) || e.Transitions[1].Rule != "B" {
 				t.Errorf("%d transitions", len(e.Transitions))
 			}
 		})
@@ -203,9 +204,9 @@ func TestOneRuleHarmsNoOther(t *testing.T) {
 
 func TestSilentSourceHoldsAndIsNoData(t *testing.T) {
 	set := load(t, `groups: [{name: g, schedule: "0 * * * *", rules: [{alert: A, query: qa, sources: [deals, tickets], stale_after: 1d, identity: [account_id]}]}]`)
-	w := &fake{ages: map[string]float64{"deals": 1, "tickets": 10}, rows: map[string]func(time.Time) ([]churn.Row, error){"qa": func(at time.Time) ([]churn.Row, error) {
+	w := &fake{ages: map[string]float64{"deals": 1, "tickets": 10}, rows: map[string]func(time.Time) ([]alert.Row, error){"qa": func(at time.Time) ([]alert.Row, error) {
 		if at.Hour() == 1 {
-			return []churn.Row{{"account_id": "X"}}, nil
+			return []alert.Row{{"account_id": "X"}}, nil
 		}
 		return nil, nil
 	}}}
@@ -252,7 +253,7 @@ func TestCatchUp(t *testing.T) {
 					t.Error(got)
 				}
 				for _, entry := range log.Entries("g") {
-					if (entry.Status == churn.TickMissed) != strings.Contains(entry.Reason, "catch_up") {
+					if (entry.Status == alert.TickMissed) != strings.Contains(entry.Reason, "catch_up") {
 						t.Error(entry.Status, entry.Reason)
 					}
 				}
@@ -264,11 +265,11 @@ func TestCatchUp(t *testing.T) {
 func TestAnOutageIsWaitedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := true
-		w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qc": func(time.Time) ([]churn.Row, error) {
+		w := &fake{rows: map[string]func(time.Time) ([]alert.Row, error){"qc": func(time.Time) ([]alert.Row, error) {
 			if down {
 				return nil, io.ErrUnexpectedEOF
 			}
-			return []churn.Row{{"account_id": "A"}}, nil
+			return []alert.Row{{"account_id": "A"}}, nil
 		}}}
 		log := &MemoryLog{}
 		e := engine(load(t, twoGroups), w, log)
@@ -306,7 +307,7 @@ func TestAnotherHolderMakesUsStepDown(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- mine.Run(t.Context()) }()
 		time.Sleep(90 * time.Minute)
-		if won, _ := log.Append(t.Context(), churn.Entry{Group: "hourly", N: 2, Writer: "other", Tick: time.Now()}); !won {
+		if won, _ := log.Append(t.Context(), alert.Entry{Group: "hourly", N: 2, Writer: "other", Tick: time.Now()}); !won {
 			t.Fatal("the other lost")
 		}
 		if err := <-done; !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), `"other"`) {
@@ -324,7 +325,7 @@ type lossy struct {
 	n int
 }
 
-func (l *lossy) Append(ctx context.Context, e churn.Entry) (bool, error) {
+func (l *lossy) Append(ctx context.Context, e alert.Entry) (bool, error) {
 	l.n++
 	switch l.n % 3 {
 	case 0:
@@ -339,9 +340,9 @@ func (l *lossy) Append(ctx context.Context, e churn.Entry) (bool, error) {
 func TestAnAppendWithoutAnAnswerIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &lossy{}
-		w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qa": func(at time.Time) ([]churn.Row, error) {
+		w := &fake{rows: map[string]func(time.Time) ([]alert.Row, error){"qa": func(at time.Time) ([]alert.Row, error) {
 			if at.Hour()%2 == 0 {
-				return []churn.Row{{"account_id": "A"}}, nil
+				return []alert.Row{{"account_id": "A"}}, nil
 			}
 			return nil, nil
 		}}}
@@ -373,7 +374,7 @@ func TestRuleThatMovesOrGoes(t *testing.T) {
 	group := func(name, rule string) string {
 		return `{name: ` + name + `, schedule: "0 * * * *", rules: [{alert: ` + rule + `, query: qa, identity: [account_id], topic: t.` + rule + `}]}`
 	}
-	w := &fake{rows: map[string]func(time.Time) ([]churn.Row, error){"qa": always(churn.Row{"account_id": "A"})}}
+	w := &fake{rows: map[string]func(time.Time) ([]alert.Row, error){"qa": always(alert.Row{"account_id": "A"})}}
 	log := &MemoryLog{}
 	clock := start
 	run := func(groups ...string) {
@@ -403,7 +404,7 @@ func TestRuleThatMovesOrGoes(t *testing.T) {
 		t.Error("a group that is gone gets an entry at every start")
 	}
 	run(group("one", "A"), group("two", "B"))
-	var back []churn.Transition
+	var back []alert.Transition
 	for _, entry := range log.Entries("one")[len(old):] {
 		back = append(back, entry.Transitions...)
 	}

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // apply is what a person's feedback makes of an alert; where it changes nothing, the outcome says why. It is pure.
-func (l lifecycle) apply(was churn.Transition, f churn.FeedbackEvent) (t churn.Transition, outcome string) {
+func (l lifecycle) apply(was alert.Transition, f churn.FeedbackEvent) (t alert.Transition, outcome string) {
 	if outcome := refusal(was, f); outcome != "" {
 		return was, outcome
 	}
@@ -21,12 +22,12 @@ func (l lifecycle) apply(was churn.Transition, f churn.FeedbackEvent) (t churn.T
 	}
 	switch f.Action {
 	case churn.Acknowledge:
-		t.State, t.Reason = churn.Acknowledged, ReasonAcknowledged
+		t.State, t.Reason = alert.Acknowledged, ReasonAcknowledged
 	case churn.Snooze:
-		t.State, t.Reason, t.SnoozedUntil = churn.Snoozed, ReasonSnoozed, f.Until
+		t.State, t.Reason, t.SnoozedUntil = alert.Snoozed, ReasonSnoozed, f.Until
 	case churn.Close:
 		// The row may stay for long: until it goes, it is the same trouble, and nobody is told of it anew.
-		t.State, t.Reason, t.ResolvedAt, t.Closed, t.HeldSince = churn.Resolved, ReasonClosed, l.at, true, time.Time{}
+		t.State, t.Reason, t.ResolvedAt, t.Closed, t.HeldSince = alert.Resolved, ReasonClosed, l.at, true, time.Time{}
 	case churn.Judge:
 		t.Reason = ReasonJudged
 	}
@@ -40,7 +41,7 @@ func (l lifecycle) apply(was churn.Transition, f churn.FeedbackEvent) (t churn.T
 }
 
 // refusal says why feedback cannot change an alert, or "".
-func refusal(was churn.Transition, f churn.FeedbackEvent) string {
+func refusal(was alert.Transition, f churn.FeedbackEvent) string {
 	switch {
 	case was.StartsAt.IsZero():
 		return "the alert has not fired"
@@ -54,7 +55,7 @@ func refusal(was churn.Transition, f churn.FeedbackEvent) string {
 		return ""
 	case !was.State.Open():
 		return "the alert is resolved"
-	case f.Action == churn.Acknowledge && was.State == churn.Acknowledged:
+	case f.Action == churn.Acknowledge && was.State == alert.Acknowledged:
 		return "it was acknowledged before, by " + was.By
 	case f.Action == churn.Snooze && !f.Until.After(f.KnownAt):
 		return "the snooze had ended when it arrived"
@@ -169,13 +170,13 @@ func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent) (bo
 
 // reply appends the entry that answers one feedback.
 func (e *Engine) reply(ctx context.Context, l *ledger, f churn.FeedbackEvent) (outcome string, err error) {
-	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.tick, At: f.KnownAt, Status: churn.TickFeedback}
+	entry := alert.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.tick, At: f.KnownAt, Status: alert.TickFeedback}
 	outcome = "no alert has this fingerprint"
 	was, known := l.before[f.Fingerprint]
 	if known {
-		var t churn.Transition
+		var t alert.Transition
 		if t, outcome = e.lifecycle(l, f.KnownAt).apply(was, f); outcome == churn.FeedbackApplied {
-			entry.Transitions = []churn.Transition{t}
+			entry.Transitions = []alert.Transition{t}
 		}
 	}
 	entry.Feedback = []churn.FeedbackOutcome{{EventID: f.EventID, Outcome: outcome}}

@@ -12,9 +12,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/robfig/cron/v3"
-
-	"github.com/aftershock/aftershock/churn"
 )
 
 // seeds adds every file that matches to the corpus.
@@ -74,7 +73,7 @@ func FuzzLoad(f *testing.F) {
 				t.Fatalf("group %+v", g)
 			}
 			for _, r := range g.Rules {
-				row := churn.Row{}
+				row := alert.Row{}
 				for column := range r.columns {
 					row[column] = "1"
 				}
@@ -83,7 +82,7 @@ func FuzzLoad(f *testing.F) {
 						row[column] = "1"
 					}
 				}
-				if alerts, err := r.read([]churn.Row{row}); err == nil && len(alerts) != 1 {
+				if alerts, err := r.read([]alert.Row{row}); err == nil && len(alerts) != 1 {
 					t.Fatalf("%d alerts of one row", len(alerts))
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Reasons of transitions.
@@ -37,13 +38,13 @@ const (
 	ReasonQueryRecovered = "query_recovered" // it works again
 )
 
-// alert is one row of a rule, read.
-type alert struct {
+// match is one row of a rule, read.
+type match struct {
 	fingerprint string
 	identity    map[string]string
 	accountID   string
 	contractID  string
-	row         churn.Row // what its texts are filled with, where it comes to that
+	row         alert.Row // what its texts are filled with, where it comes to that
 	value       churn.OptionalMoney
 	currency    string
 	happenedAt  time.Time
@@ -52,14 +53,14 @@ type alert struct {
 // observation is what one evaluation of one rule saw.
 type observation struct {
 	rule    *Rule
-	alerts  []alert
+	alerts  []match
 	partial bool   // a source was silent: what was seen is true, what was not seen may be so too
 	failed  bool   // nothing is known: every alert of the rule holds
 	why     string // of either
 }
 
 // prior is where the alerts of a group stood: the latest transition of each fingerprint.
-type prior map[string]churn.Transition
+type prior map[string]alert.Transition
 
 func (p prior) has(fingerprint string) bool {
 	_, ok := p[fingerprint]
@@ -67,7 +68,7 @@ func (p prior) has(fingerprint string) bool {
 }
 
 // those returns the fingerprints of some alerts, in their order. Most alerts are over and stay as they are: only few are sorted.
-func (p prior) those(such func(churn.Transition) bool) (fingerprints []string) {
+func (p prior) those(such func(alert.Transition) bool) (fingerprints []string) {
 	for fingerprint, was := range p {
 		if such(was) {
 			fingerprints = append(fingerprints, fingerprint)
@@ -90,9 +91,9 @@ type lifecycle struct {
 
 // step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure. It
 // fails where the text of an alert that is to be told cannot be filled.
-func (l lifecycle) step(before prior, group []*Rule, seen []observation) ([]churn.Transition, error) {
-	var out []churn.Transition
-	emit := func(t churn.Transition, changed bool) {
+func (l lifecycle) step(before prior, group []*Rule, seen []observation) ([]alert.Transition, error) {
+	var out []alert.Transition
+	emit := func(t alert.Transition, changed bool) {
 		if changed {
 			out = append(out, l.made(t))
 		}
@@ -119,7 +120,7 @@ func (l lifecycle) step(before prior, group []*Rule, seen []observation) ([]chur
 	for _, r := range group {
 		rules[r.Name] = r
 	}
-	gone := func(was churn.Transition) bool { return unfinished(was) && !present[was.Fingerprint] }
+	gone := func(was alert.Transition) bool { return unfinished(was) && !present[was.Fingerprint] }
 	for _, fingerprint := range before.those(gone) {
 		was := before[fingerprint]
 		r := rules[was.Rule]
@@ -133,37 +134,37 @@ func (l lifecycle) step(before prior, group []*Rule, seen []observation) ([]chur
 		emit(l.cleared(r, was))
 	}
 	out = l.tell(before, out)
-	slices.SortStableFunc(out, func(a, b churn.Transition) int {
+	slices.SortStableFunc(out, func(a, b alert.Transition) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
 	return out, nil
 }
 
 // made finishes a transition of this instant.
-func (l lifecycle) made(t churn.Transition) churn.Transition {
-	t.ID = churn.TransitionID(t.Fingerprint, t.Episode, t.Sequence)
+func (l lifecycle) made(t alert.Transition) alert.Transition {
+	t.ID = alert.TransitionID(t.Fingerprint, t.Episode, t.Sequence)
 	t.At = l.at
 	t.Topic, t.Key, t.Headers, t.Value = "", "", nil, nil
 	return t
 }
 
 // unfinished reports whether something is still to come of an alert whose row is gone.
-func unfinished(was churn.Transition) bool {
-	return was.State.Open() || was.State == churn.Pending || was.Closed || was.State == churn.NoData || was.State == churn.QueryError
+func unfinished(was alert.Transition) bool {
+	return was.State.Open() || was.State == alert.Pending || was.Closed || was.State == alert.NoData || was.State == alert.QueryError
 }
 
 // ofRule reports whether a transition is about the rule itself and not about an alert of it.
-func ofRule(t churn.Transition) bool { return len(t.Identity) == 0 }
+func ofRule(t alert.Transition) bool { return len(t.Identity) == 0 }
 
 // next is where a transition goes on from the one before.
-func next(was churn.Transition) churn.Transition {
+func next(was alert.Transition) alert.Transition {
 	was.Sequence++
 	was.FeedbackID, was.Untold = "", ""
 	return was
 }
 
 // met decides about an alert whose row is there.
-func (l lifecycle) met(r *Rule, was churn.Transition, known bool, a alert) (churn.Transition, bool) {
+func (l lifecycle) met(r *Rule, was alert.Transition, known bool, a match) (alert.Transition, bool) {
 	next := next(was)
 	next.Fingerprint, next.Rule, next.RuleVersion, next.Severity, next.Kind = a.fingerprint, r.Name, r.Version, r.Severity, r.Kind
 	next.Identity, next.AccountID, next.ContractID = a.identity, a.accountID, a.contractID
@@ -180,7 +181,7 @@ func (l lifecycle) met(r *Rule, was churn.Transition, known bool, a alert) (chur
 		return next, l.goesOn(r, was, &next)
 	case was.Closed:
 		return was, false
-	case was.State == churn.Pending:
+	case was.State == alert.Pending:
 		if l.at.Before(was.At.Add(r.For)) {
 			return was, false
 		}
@@ -191,16 +192,16 @@ func (l lifecycle) met(r *Rule, was churn.Transition, known bool, a alert) (chur
 		}
 		l.begin(r, a, &next)
 		if r.For > 0 {
-			next.State, next.Reason = churn.Pending, ReasonWaiting
+			next.State, next.Reason = alert.Pending, ReasonWaiting
 			return next, true
 		}
 	}
-	next.State, next.Reason, next.StartsAt = churn.Firing, ReasonMet, l.at
+	next.State, next.Reason, next.StartsAt = alert.Firing, ReasonMet, l.at
 	return next, true
 }
 
 // begin forgets what belonged to the episode before.
-func (l lifecycle) begin(r *Rule, a alert, t *churn.Transition) {
+func (l lifecycle) begin(r *Rule, a match, t *alert.Transition) {
 	t.StartsAt, t.ResolvedAt, t.HeldSince, t.SnoozedUntil = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	t.Closed, t.Escalated, t.Severity = false, false, r.Severity
 	t.By, t.Why, t.Disposition = "", "", ""
@@ -210,20 +211,20 @@ func (l lifecycle) begin(r *Rule, a alert, t *churn.Transition) {
 }
 
 // goesOn decides about an open alert whose row is there, and reports whether that changes it.
-func (l lifecycle) goesOn(r *Rule, was churn.Transition, t *churn.Transition) bool {
+func (l lifecycle) goesOn(r *Rule, was alert.Transition, t *alert.Transition) bool {
 	told := was.Told.Episode == was.Episode
-	waits := was.State == churn.Firing || was.State == churn.Reminder // that somebody takes it up
+	waits := was.State == alert.Firing || was.State == alert.Reminder // that somebody takes it up
 	switch {
 	case !was.HeldSince.IsZero():
 		t.Reason, t.HeldSince = ReasonReturned, time.Time{}
-	case was.State == churn.Snoozed && !l.at.Before(was.SnoozedUntil):
-		t.State, t.Reason = churn.Firing, ReasonSnoozeEnded
+	case was.State == alert.Snoozed && !l.at.Before(was.SnoozedUntil):
+		t.State, t.Reason = alert.Firing, ReasonSnoozeEnded
 	case !told || l.unattended:
 		return false
 	case waits && r.EscalateAfter > 0 && !was.Escalated && !l.at.Before(was.Told.First.Add(r.EscalateAfter)):
-		t.State, t.Reason, t.Escalated, t.Severity = churn.Reminder, ReasonEscalated, true, r.EscalateSeverity
+		t.State, t.Reason, t.Escalated, t.Severity = alert.Reminder, ReasonEscalated, true, r.EscalateSeverity
 	case waits && r.RepeatEvery > 0 && !l.at.Before(was.Told.Last.Add(r.RepeatEvery)):
-		t.State, t.Reason = churn.Reminder, ReasonRepeated
+		t.State, t.Reason = alert.Reminder, ReasonRepeated
 	default:
 		return false
 	}
@@ -231,13 +232,13 @@ func (l lifecycle) goesOn(r *Rule, was churn.Transition, t *churn.Transition) bo
 }
 
 // cleared decides about an alert whose row is gone.
-func (l lifecycle) cleared(r *Rule, was churn.Transition) (churn.Transition, bool) {
+func (l lifecycle) cleared(r *Rule, was alert.Transition) (alert.Transition, bool) {
 	switch {
 	case was.Closed:
 		next := next(was)
 		next.Closed, next.Reason = false, ReasonLeft
 		return next, true
-	case was.State == churn.Pending:
+	case was.State == alert.Pending:
 		return l.ended(was, ReasonNotHeld), true
 	case r.KeepFiringFor > 0 && was.HeldSince.IsZero():
 		next := next(was)
@@ -249,37 +250,37 @@ func (l lifecycle) cleared(r *Rule, was churn.Transition) (churn.Transition, boo
 	return l.ended(was, ReasonCleared), true
 }
 
-func (l lifecycle) ended(was churn.Transition, reason string) churn.Transition {
+func (l lifecycle) ended(was alert.Transition, reason string) alert.Transition {
 	next := next(was)
 	next.HeldSince = time.Time{}
 	if was.Closed { // it has ended before
 		next.Closed, next.Reason = false, ReasonLeft
 		return next
 	}
-	next.State, next.Reason, next.ResolvedAt = churn.Resolved, reason, l.at
+	next.State, next.Reason, next.ResolvedAt = alert.Resolved, reason, l.at
 	return next
 }
 
 // health decides about the rule itself: no data and a failed query are states of their own, stored only.
-func (l lifecycle) health(before prior, o observation) (churn.Transition, bool) {
-	fingerprint := churn.Fingerprint(o.rule.Name, nil)
+func (l lifecycle) health(before prior, o observation) (alert.Transition, bool) {
+	fingerprint := alert.Fingerprint(o.rule.Name, nil)
 	was := before[fingerprint]
 	next := next(was)
 	next.Fingerprint, next.Rule, next.RuleVersion, next.Severity, next.Kind = fingerprint, o.rule.Name, o.rule.Version, o.rule.Severity, o.rule.Kind
-	next.Arm = churn.Treatment
+	next.Arm = alert.Treatment
 	switch {
 	case o.failed:
-		next.State, next.Reason = churn.QueryError, ReasonQueryFailed
+		next.State, next.Reason = alert.QueryError, ReasonQueryFailed
 	case o.partial:
-		next.State, next.Reason = churn.NoData, ReasonNoData
-	case was.State == churn.NoData:
+		next.State, next.Reason = alert.NoData, ReasonNoData
+	case was.State == alert.NoData:
 		return l.ended(was, ReasonDataReturned), true
-	case was.State == churn.QueryError:
+	case was.State == alert.QueryError:
 		return l.ended(was, ReasonQueryRecovered), true
 	default:
 		return was, false
 	}
-	if was.State == churn.Resolved || was.State == "" {
+	if was.State == alert.Resolved || was.State == "" {
 		next.Episode, next.Sequence, next.ResolvedAt = was.Episode+1, 1, time.Time{}
 	}
 	next.Annotations = map[string]string{"description": o.why}
@@ -287,18 +288,18 @@ func (l lifecycle) health(before prior, o observation) (churn.Transition, bool) 
 }
 
 // arm draws the side of the holdout experiment by a hash, so that an account draws the same at every rule.
-func (l lifecycle) arm(account string) churn.Arm {
+func (l lifecycle) arm(account string) alert.Arm {
 	if account == "" || l.holdoutShare <= 0 {
-		return churn.Treatment
+		return alert.Treatment
 	}
-	drawn, err := strconv.ParseUint(churn.Digest("holdout", account)[:13], 16, 64) // 52 bits: exact in a float64
+	drawn, err := strconv.ParseUint(churn.Hash("holdout", account)[:13], 16, 64) // 52 bits: exact in a float64
 	if err == nil && float64(drawn)/(1<<52) < l.holdoutShare {
-		return churn.Holdout
+		return alert.Holdout
 	}
-	return churn.Treatment
+	return alert.Treatment
 }
 
-func sameIdentity(r *Rule, was churn.Transition) bool {
+func sameIdentity(r *Rule, was alert.Transition) bool {
 	if len(r.Identity) != len(was.Identity) {
 		return false
 	}
@@ -311,11 +312,11 @@ func sameIdentity(r *Rule, was churn.Transition) bool {
 }
 
 // read turns a rule's rows into alerts. An error names the row or text at fault.
-func (r *Rule) read(rows []churn.Row) ([]alert, error) {
+func (r *Rule) read(rows []alert.Row) ([]match, error) {
 	seen := make(map[string]bool, len(rows))
-	alerts := make([]alert, 0, len(rows))
+	alerts := make([]match, 0, len(rows))
 	for _, row := range rows {
-		a := alert{identity: make(map[string]string, len(r.Identity))}
+		a := match{identity: make(map[string]string, len(r.Identity))}
 		for _, name := range r.Identity {
 			v, ok := row[name]
 			if !ok || v == nil {
@@ -323,7 +324,7 @@ func (r *Rule) read(rows []churn.Row) ([]alert, error) {
 			}
 			a.identity[name] = plain(v)
 		}
-		a.fingerprint = churn.Fingerprint(r.Name, a.identity)
+		a.fingerprint = alert.Fingerprint(r.Name, a.identity)
 		if seen[a.fingerprint] {
 			return nil, fmt.Errorf("two rows with one identity (%s): make the query return one row for each, or add a column to identity", describe(a.identity))
 		}

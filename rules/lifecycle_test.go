@@ -8,28 +8,30 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
 	"pgregory.net/rapid"
+
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func seenAlert(r *Rule, account string) alert {
+func seenAlert(r *Rule, account string) match {
 	id := map[string]string{"account_id": account}
-	return alert{fingerprint: churn.Fingerprint(r.Name, id), identity: id, accountID: account}
+	return match{fingerprint: alert.Fingerprint(r.Name, id), identity: id, accountID: account}
 }
 
 // story plays instants an hour apart: "x" the row is there, "." it is not, "e" the query failed, "n" no data and no row,
 // "N" no data but the row is there, "-" the rule is gone, "i" its identity changed. Between two instants people act: "A" they
 // acknowledge, "Z" they snooze for two hours, "C" they close, "J" they judge. After "u" the instant is unattended, after "a" it
 // is attended again. It returns what was emitted about the alert.
-func story(r Rule, l lifecycle, script string) ([]string, []churn.Transition) {
+func story(r Rule, l lifecycle, script string) ([]string, []alert.Transition) {
 	r.Name, r.Identity = "R", []string{"account_id"}
 	before := prior{}
 	var said []string
-	var all []churn.Transition
+	var all []alert.Transition
 	i := -1
-	note := func(t churn.Transition) {
+	note := func(t alert.Transition) {
 		before[t.Fingerprint] = t
 		if ofRule(t) {
 			return
@@ -63,7 +65,7 @@ func story(r Rule, l lifecycle, script string) ([]string, []churn.Transition) {
 		o := observation{rule: &now}
 		switch c {
 		case 'x', 'N':
-			o.alerts = []alert{seenAlert(&now, "A")}
+			o.alerts = []match{seenAlert(&now, "A")}
 			o.partial = c == 'N'
 		case 'n':
 			o.partial = true
@@ -149,10 +151,10 @@ func TestLifecycle(t *testing.T) {
 				t.Errorf("%s\ngot  %s\nwant %s", c.script, got, c.want)
 			}
 			for _, x := range all {
-				if x.State == churn.Resolved == x.ResolvedAt.IsZero() {
+				if x.State == alert.Resolved == x.ResolvedAt.IsZero() {
 					t.Errorf("%s with resolved_at %v", x.State, x.ResolvedAt)
 				}
-				if x.ID != churn.TransitionID(x.Fingerprint, x.Episode, x.Sequence) {
+				if x.ID != alert.TransitionID(x.Fingerprint, x.Episode, x.Sequence) {
 					t.Error("the id is not of fingerprint, episode and sequence")
 				}
 			}
@@ -172,20 +174,20 @@ func TestEpisodesSpentElsewhereAreNotUsedAgain(t *testing.T) {
 func TestTheHoldoutIsStoredAndDrawnByAccount(t *testing.T) {
 	_, all := story(Rule{}, lifecycle{holdoutShare: 1}, "x.x")
 	for _, x := range all {
-		if x.Arm != churn.Holdout || published(x) {
+		if x.Arm != alert.Holdout || published(x) {
 			t.Errorf("%s is %s, published %v", x.State, x.Arm, published(x))
 		}
 	}
 	half, held := lifecycle{holdoutShare: 0.25}, 0
 	for i := range 10000 {
-		if half.arm(fmt.Sprint("account-", i)) == churn.Holdout {
+		if half.arm(fmt.Sprint("account-", i)) == alert.Holdout {
 			held++
 		}
 	}
 	if held < 2300 || held > 2700 {
 		t.Errorf("%d of 10000 accounts held out at a share of 0.25", held)
 	}
-	if half.arm("") != churn.Treatment {
+	if half.arm("") != alert.Treatment {
 		t.Error("an alert without an account is held out")
 	}
 }
@@ -260,11 +262,11 @@ func TestReadRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := set.Rule("R")
-	row := func(n int64) churn.Row {
-		return churn.Row{"account_id": "A", "n": n, "arr": churn.MustMoney("1234567.5000"), "owner": "Max", "name": "Acme",
+	row := func(n int64) alert.Row {
+		return alert.Row{"account_id": "A", "n": n, "arr": churn.MustMoney("1234567.5000"), "owner": "Max", "name": "Acme",
 			"reporting_currency": "EUR", "premium": 0.083, "age": 1.9, "closed": start, "classes": []any{"price_reduction", "downgrade"}, "gone": nil}
 	}
-	alerts, err := r.read([]churn.Row{row(1), row(2)})
+	alerts, err := r.read([]alert.Row{row(1), row(2)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,17 +281,17 @@ func TestReadRows(t *testing.T) {
 	if labels["owner"] != "Max" || a.currency != "EUR" || plain(a.value) != "1234567.5" || a.identity["n"] != "1" {
 		t.Errorf("got %+v", a)
 	}
-	if _, err = r.read([]churn.Row{row(1), row(2), row(1)}); err == nil || !strings.Contains(err.Error(), "two rows with one identity (account_id=A, n=1)") {
+	if _, err = r.read([]alert.Row{row(1), row(2), row(1)}); err == nil || !strings.Contains(err.Error(), "two rows with one identity (account_id=A, n=1)") {
 		t.Error(err)
 	}
 	null := row(1)
 	null["account_id"] = nil
-	if _, err = r.read([]churn.Row{null}); err == nil || !strings.Contains(err.Error(), `identity column "account_id" is missing or NULL`) {
+	if _, err = r.read([]alert.Row{null}); err == nil || !strings.Contains(err.Error(), `identity column "account_id" is missing or NULL`) {
 		t.Error(err)
 	}
 	short := row(1)
 	delete(short, "premium")
-	if alerts, err = r.read([]churn.Row{short}); err != nil {
+	if alerts, err = r.read([]alert.Row{short}); err != nil {
 		t.Error(err)
 	}
 	_, err = lifecycle{at: start}.step(prior{}, []*Rule{r}, []observation{{rule: r, alerts: alerts}})
@@ -299,7 +301,7 @@ func TestReadRows(t *testing.T) {
 }
 
 // stepped is step where no text can fail.
-func stepped(l lifecycle, before prior, group []*Rule, seen []observation) []churn.Transition {
+func stepped(l lifecycle, before prior, group []*Rule, seen []observation) []alert.Transition {
 	out, err := l.step(before, group, seen)
 	if err != nil {
 		panic(err)
@@ -326,15 +328,15 @@ func TestTheRuleItselfHasStates(t *testing.T) {
 		t.Errorf("got %q", said)
 	}
 	gone := stepped(lifecycle{at: start.Add(7 * time.Hour)}, before, nil, nil)
-	if len(gone) != 1 || gone[0].State != churn.Resolved || gone[0].Reason != ReasonRemoved {
+	if len(gone) != 1 || gone[0].State != alert.Resolved || gone[0].Reason != ReasonRemoved {
 		t.Errorf("the rule is gone: %+v", gone)
 	}
 }
 
 // valued is an alert of an owner with so much at stake.
-func valued(r *Rule, account, owner, amount string) alert {
+func valued(r *Rule, account, owner, amount string) match {
 	a := seenAlert(r, account)
-	a.row = churn.Row{"owner": owner}
+	a.row = alert.Row{"owner": owner}
 	if amount != "" {
 		a.value = churn.MustMoney(amount)
 	}
@@ -345,7 +347,7 @@ func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
 	r := Rule{Name: "R", Identity: []string{"account_id"}, texts: []text{{section: "labels", name: "owner", body: template.Must(template.New("owner").Parse("{{ .owner }}"))}}}
 	before := prior{}
 	monday := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
-	tick := func(at time.Time, alerts ...alert) string {
+	tick := func(at time.Time, alerts ...match) string {
 		var said []string
 		l := lifecycle{at: at, maximum: 2, zone: time.UTC}
 		for _, x := range stepped(l, before, []*Rule{&r}, []observation{{rule: &r, alerts: alerts}}) {
@@ -364,16 +366,16 @@ func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
 	for _, c := range []struct {
 		why    string
 		at     time.Time
-		alerts []alert
+		alerts []match
 		want   string
 	}{
-		{"two a week, by value; another owner has two of their own", monday, []alert{small, large, unknown, middle, other},
+		{"two a week, by value; another owner has two of their own", monday, []match{small, large, unknown, middle, other},
 			"large condition_met told, middle condition_met told, other condition_met told, small condition_met owner_maximum, unknown condition_met owner_maximum"},
-		{"nothing more in this week", monday.AddDate(0, 0, 6), []alert{small, large, unknown, middle, other}, ""},
-		{"next week, what still fires", monday.AddDate(0, 0, 7), []alert{small, large, unknown, middle, other}, "small told_later told, unknown told_later told"},
-		{"who was told of the beginning is told of the end", monday.AddDate(0, 0, 8), []alert{large, middle, other}, "small condition_cleared told, unknown condition_cleared told"},
-		{"an episode more counts", monday.AddDate(0, 0, 9), []alert{small, large, middle, other}, "small condition_met owner_maximum"},
-		{"who was not told of the beginning is not told of the end", monday.AddDate(0, 0, 10), []alert{large, middle, other}, "small condition_cleared owner_maximum"},
+		{"nothing more in this week", monday.AddDate(0, 0, 6), []match{small, large, unknown, middle, other}, ""},
+		{"next week, what still fires", monday.AddDate(0, 0, 7), []match{small, large, unknown, middle, other}, "small told_later told, unknown told_later told"},
+		{"who was told of the beginning is told of the end", monday.AddDate(0, 0, 8), []match{large, middle, other}, "small condition_cleared told, unknown condition_cleared told"},
+		{"an episode more counts", monday.AddDate(0, 0, 9), []match{small, large, middle, other}, "small condition_met owner_maximum"},
+		{"who was not told of the beginning is not told of the end", monday.AddDate(0, 0, 10), []match{large, middle, other}, "small condition_cleared owner_maximum"},
 	} {
 		if got := tick(c.at, c.alerts...); got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.why, got, c.want)
@@ -396,7 +398,7 @@ func TestFactsThatArriveLateFireLate(t *testing.T) {
 	} {
 		a := seenAlert(&r, "A")
 		a.happenedAt = start.Add(-c.ago)
-		out := stepped(lifecycle{at: start, since: c.since}, prior{}, []*Rule{&r}, []observation{{rule: &r, alerts: []alert{a}}})
+		out := stepped(lifecycle{at: start, since: c.since}, prior{}, []*Rule{&r}, []observation{{rule: &r, alerts: []match{a}}})
 		if len(out) != 1 || out[0].Late != c.late || !out[0].HappenedAt.Equal(a.happenedAt) {
 			t.Errorf("%s: late %v, want %v", c.why, out[0].Late, c.late)
 		}
@@ -441,7 +443,7 @@ func TestLifecycleOverRandomHistories(t *testing.T) {
 		script := rapid.StringOfN(rapid.RuneFrom([]rune("xxxx...enAZCJua-")), 1, 60, -1).Draw(t, "script") + "a.....-"
 		said, all := story(rule, lifecycle{}, script)
 		ids := map[string]bool{}
-		var last churn.Transition
+		var last alert.Transition
 		ended := map[int]bool{} // episodes, told as ended
 		told := map[int]bool{}
 		for _, x := range all {
@@ -458,13 +460,13 @@ func TestLifecycleOverRandomHistories(t *testing.T) {
 					t.Fatalf("%s: told of episode %d after its end: %s", script, x.Episode, said)
 				}
 				told[x.Episode] = true
-				ended[x.Episode] = x.State == churn.Resolved
+				ended[x.Episode] = x.State == alert.Resolved
 			}
-			if x.State == churn.Acknowledged && x.Reason == ReasonRepeated {
+			if x.State == alert.Acknowledged && x.Reason == ReasonRepeated {
 				t.Fatalf("%s: a reminder of what is acknowledged: %s", script, said)
 			}
 		}
-		if last.State.Open() || last.State == churn.Pending {
+		if last.State.Open() || last.State == alert.Pending {
 			t.Fatalf("%s: the rule is gone and the alert stands: %s", script, said)
 		}
 		if told[last.Episode] && !ended[last.Episode] {

@@ -5,28 +5,28 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // MemoryLog is an alert log that ends with the process: for rule tests and for trying rules on history.
 type MemoryLog struct {
 	mu      sync.Mutex
-	entries map[string][]churn.Entry
+	entries map[string][]alert.Entry
 	light   bool // keeps no bytes of what would be published
 }
 
 // State implements Log.
-func (m *MemoryLog) State(_ context.Context, group string) (churn.Entry, []churn.Transition, error) {
+func (m *MemoryLog) State(_ context.Context, group string) (alert.Entry, []alert.Transition, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var last churn.Entry
-	latest := map[string]churn.Transition{}
+	var last alert.Entry
+	latest := map[string]alert.Transition{}
 	for _, last = range m.entries[group] {
 		for _, t := range last.Transitions {
 			latest[t.Fingerprint] = t
 		}
 	}
-	out := make([]churn.Transition, 0, len(latest))
+	out := make([]alert.Transition, 0, len(latest))
 	for _, fingerprint := range sortedKeys(latest) {
 		out = append(out, latest[fingerprint])
 	}
@@ -34,7 +34,7 @@ func (m *MemoryLog) State(_ context.Context, group string) (churn.Entry, []churn
 }
 
 // Append implements Log.
-func (m *MemoryLog) Append(_ context.Context, entry churn.Entry) (bool, error) {
+func (m *MemoryLog) Append(_ context.Context, entry alert.Entry) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if entry.N != int64(len(m.entries[entry.Group]))+1 {
@@ -47,7 +47,7 @@ func (m *MemoryLog) Append(_ context.Context, entry churn.Entry) (bool, error) {
 		}
 	}
 	if m.entries == nil {
-		m.entries = map[string][]churn.Entry{}
+		m.entries = map[string][]alert.Entry{}
 	}
 	m.entries[entry.Group] = append(m.entries[entry.Group], entry)
 	return true, nil
@@ -61,7 +61,7 @@ func (m *MemoryLog) Groups(context.Context) ([]string, error) {
 }
 
 // Entries returns a group's ledger.
-func (m *MemoryLog) Entries(group string) []churn.Entry {
+func (m *MemoryLog) Entries(group string) []alert.Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.entries[group])

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // mortal is a log beside which the process dies: before an entry is stored, after it, or while a tick waits for what is known.
@@ -36,7 +37,7 @@ func (m *mortal) dies() bool {
 	return true
 }
 
-func (m *mortal) Append(ctx context.Context, e churn.Entry) (bool, error) {
+func (m *mortal) Append(ctx context.Context, e alert.Entry) (bool, error) {
 	if !m.dies() {
 		return m.MemoryLog.Append(ctx, e)
 	}
@@ -48,11 +49,11 @@ func (m *mortal) Append(ctx context.Context, e churn.Entry) (bool, error) {
 	return false, errDead
 }
 
-func (m *mortal) settle(context.Context, time.Time) (churn.TickStatus, string, error) {
+func (m *mortal) settle(context.Context, time.Time) (alert.TickStatus, string, error) {
 	if m.dies() {
 		return "", "", errDead
 	}
-	return churn.TickRun, "", nil
+	return alert.TickRun, "", nil
 }
 
 // Unapplied implements Feedback: what no entry answers.
@@ -62,7 +63,7 @@ func (m *mortal) Unapplied(context.Context) ([]churn.FeedbackEvent, error) {
 	for _, f := range m.feedback {
 		answered := false
 		for _, g := range groups {
-			answered = answered || slices.ContainsFunc(m.Entries(g), func(e churn.Entry) bool {
+			answered = answered || slices.ContainsFunc(m.Entries(g), func(e alert.Entry) bool {
 				return slices.ContainsFunc(e.Feedback, func(o churn.FeedbackOutcome) bool { return o.EventID == f.EventID })
 			})
 		}
@@ -101,7 +102,7 @@ func TestRestartsChangeNothing(t *testing.T) {
 		var feedback []churn.FeedbackEvent
 		for i := range rapid.IntRange(0, 6).Draw(rt, "feedback") {
 			rule := rapid.SampledFrom([]string{"A", "B", "C"}).Draw(rt, "rule")
-			about := churn.Fingerprint(rule, map[string]string{"account_id": fmt.Sprint(rapid.IntRange(0, 2).Draw(rt, "account"))})
+			about := alert.Fingerprint(rule, map[string]string{"account_id": fmt.Sprint(rapid.IntRange(0, 2).Draw(rt, "account"))})
 			f := churn.FeedbackEvent{Feedback: churn.Feedback{EventID: fmt.Sprint("f", i), Fingerprint: about, By: "kim",
 				Action: rapid.SampledFrom([]churn.Action{churn.Acknowledge, churn.Snooze, churn.Close}).Draw(rt, "action")}}
 			f.KnownAt = start.Add(time.Duration(rapid.IntRange(1, hours*60).Draw(rt, "minute")) * time.Minute)
@@ -111,14 +112,14 @@ func TestRestartsChangeNothing(t *testing.T) {
 			feedback = append(feedback, f)
 		}
 		slices.SortStableFunc(feedback, func(a, b churn.FeedbackEvent) int { return a.KnownAt.Compare(b.KnownAt) })
-		rows := map[string]func(time.Time) ([]churn.Row, error){}
+		rows := map[string]func(time.Time) ([]alert.Row, error){}
 		for q, accounts := range scripts {
-			rows[q] = func(at time.Time) (out []churn.Row, err error) {
+			rows[q] = func(at time.Time) (out []alert.Row, err error) {
 				hour := int(at.Sub(start) / time.Hour)
 				for i, script := range accounts {
 					switch script[hour] {
 					case 'x':
-						out = append(out, churn.Row{"account_id": fmt.Sprint(i), "hour": int64(hour)})
+						out = append(out, alert.Row{"account_id": fmt.Sprint(i), "hour": int64(hour)})
 					case 'e':
 						err = errors.New("no such column")
 					}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Scratch is a warehouse to play in.
@@ -157,8 +158,8 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 			}
 			events = events[known:]
 		}
-		var standing []churn.Transition
-		var noData []churn.Run
+		var standing []alert.Transition
+		var noData []alert.Run
 		for len(feedback) > 0 && !feedback[0].KnownAt.After(instant.At) {
 			f := feedback[0]
 			feedback = feedback[1:]
@@ -172,14 +173,14 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 		}
 		for _, l := range ledgers {
 			now = instant.At.Add(l.group.EvalDelay)
-			if err := e.evaluate(ctx, l, now, churn.TickRun, ""); err != nil {
+			if err := e.evaluate(ctx, l, now, alert.TickRun, ""); err != nil {
 				return nil, err
 			}
 			entries := e.Log.(*MemoryLog).Entries(l.group.Name)
 			entry := entries[len(entries)-1]
 			for _, t := range entry.Transitions {
 				reached[t.Rule][t.Reason] = true
-				if t.State == churn.Resolved && !ofRule(t) {
+				if t.State == alert.Resolved && !ofRule(t) {
 					standing = append(standing, t)
 				}
 			}
@@ -192,7 +193,7 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 				}
 			}
 			for _, fingerprint := range sortedKeys(l.before) {
-				if t := l.before[fingerprint]; t.State.Open() || t.State == churn.Pending {
+				if t := l.before[fingerprint]; t.State.Open() || t.State == alert.Pending {
 					standing = append(standing, t)
 				}
 			}
@@ -213,14 +214,14 @@ func (e *Engine) hearTest(ctx context.Context, ledgers []*ledger, f TestFeedback
 }
 
 // compare says how what stands differs from what the test expects.
-func (i TestInstant) compare(standing []churn.Transition, silent []churn.Run) []string {
+func (i TestInstant) compare(standing []alert.Transition, silent []alert.Run) []string {
 	var out []string
 	say := func(format string, args ...any) {
 		out = append(out, "at "+stamp(i.At)+": "+strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	}
 	taken := make([]bool, len(standing))
 	for _, want := range i.Alerts {
-		at := slices.IndexFunc(standing, func(t churn.Transition) bool {
+		at := slices.IndexFunc(standing, func(t alert.Transition) bool {
 			return want.is(t)
 		})
 		if at < 0 || taken[at] {
@@ -239,7 +240,7 @@ func (i TestInstant) compare(standing []churn.Transition, silent []churn.Run) []
 	}
 	for _, want := range i.Silent {
 		for _, t := range standing {
-			if want.is(t) && t.State != churn.Resolved {
+			if want.is(t) && t.State != alert.Resolved {
 				say("must be silent (line %d): %s {%s}", want.Line, t.Rule, describe(t.Identity))
 			}
 		}
@@ -259,7 +260,7 @@ func (i TestInstant) compare(standing []churn.Transition, silent []churn.Run) []
 }
 
 // is reports whether t is the alert that was meant: the rule, and the identity as far as it is written.
-func (a TestAlert) is(t churn.Transition) bool {
+func (a TestAlert) is(t alert.Transition) bool {
 	if a.Rule != t.Rule {
 		return false
 	}
@@ -271,7 +272,7 @@ func (a TestAlert) is(t churn.Transition) bool {
 	return true
 }
 
-func (a TestAlert) differs(t churn.Transition) string {
+func (a TestAlert) differs(t alert.Transition) string {
 	var b strings.Builder
 	text := func(what, want, got string) {
 		if want != "" && want != got {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // paper is a scratch warehouse whose rows are the accounts of the tickets stored so far.
@@ -25,19 +26,19 @@ func (p *paper) Store(_ context.Context, events []TestEvent) error {
 	return nil
 }
 
-func (p *paper) Rows(_ context.Context, query string, at time.Time) ([]churn.Row, error) {
-	var rows []churn.Row
+func (p *paper) Rows(_ context.Context, query string, at time.Time) ([]alert.Row, error) {
+	var rows []alert.Row
 	for _, e := range p.stored {
 		if query == e.Kind && at.Before(e.KnownAt.Add(24*time.Hour)) {
 			_, account, _ := strings.Cut(string(e.Value), `"account_id":"`)
 			account, _, _ = strings.Cut(account, `"`)
-			rows = append(rows, churn.Row{"account_id": account, "arr": churn.MustMoney("12.50"), "reporting_currency": "USD"})
+			rows = append(rows, alert.Row{"account_id": account, "arr": churn.MustMoney("12.50"), "reporting_currency": "USD"})
 		}
 	}
 	return rows, nil
 }
 
-func (p *paper) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error) {
+func (p *paper) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
 	return nil, nil
 }
 
@@ -175,8 +176,8 @@ func TestLoadTestsBadFile(t *testing.T) {
 
 // A story in which a source falls silent holds its alerts; whoever did not mean that is told.
 func TestAFailureSaysThatASourceWasSilent(t *testing.T) {
-	held := []churn.Transition{{Rule: "R", State: churn.Firing, Identity: map[string]string{"account_id": "A"}}}
-	silent := []churn.Run{{Rule: "R", Status: runNoData, Error: "deals have been silent for 17 days"}}
+	held := []alert.Transition{{Rule: "R", State: alert.Firing, Identity: map[string]string{"account_id": "A"}}}
+	silent := []alert.Run{{Rule: "R", Status: runNoData, Error: "deals have been silent for 17 days"}}
 	out := strings.Join(TestInstant{At: start}.compare(held, silent), "\n")
 	if !strings.Contains(out, "not expected: R firing") || !strings.Contains(out, "R had no data here, so its alerts hold though their rows are gone: deals have been silent for 17 days") {
 		t.Error(out)

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // How long to wait before an attempt is repeated: doubled from first to longest, each time between half and the whole.
@@ -107,12 +107,12 @@ func (e *Engine) account(ctx context.Context, l *ledger, tick, started, now time
 
 // plan says how a due tick is accounted for, and whether it came due while nobody evaluated and another one did so too: then
 // people are told only how it stands in the end.
-func (l *ledger) plan(tick, started, now time.Time) (status churn.TickStatus, why string, passed bool) {
+func (l *ledger) plan(tick, started, now time.Time) (status alert.TickStatus, why string, passed bool) {
 	next := l.schedule.Next(tick)
 	overtaken := !next.IsZero() && !next.After(now)
 	unattended := tick.Before(started)
 	if !overtaken && !unattended {
-		return churn.TickRun, "", false
+		return alert.TickRun, "", false
 	}
 	why = "the evaluation before took longer than the schedule allows"
 	if unattended {
@@ -120,11 +120,11 @@ func (l *ledger) plan(tick, started, now time.Time) (status churn.TickStatus, wh
 	}
 	switch {
 	case l.group.CatchUp == CatchUpLatest && overtaken:
-		return churn.TickMissed, why + "; catch_up: latest", false
+		return alert.TickMissed, why + "; catch_up: latest", false
 	case l.group.CatchUp == CatchUpNone:
-		return churn.TickMissed, why + "; catch_up: none", false
+		return alert.TickMissed, why + "; catch_up: none", false
 	}
-	return churn.TickCaughtUp, why, unattended && overtaken
+	return alert.TickCaughtUp, why, unattended && overtaken
 }
 
 // RunUntil accounts for every tick due at or before until, in the order of time across the groups, and returns. Each
@@ -234,8 +234,8 @@ func (e *Engine) retire(ctx context.Context, ledgers []*ledger, now time.Time) e
 // close resolves what is open in a group that is gone; a group where nothing is open gets no entry.
 func (e *Engine) close(ctx context.Context, gone *ledger, now time.Time) error {
 	for _, t := range gone.before {
-		if t.State.Open() || t.State == churn.Pending {
-			return e.evaluate(ctx, gone, now, churn.TickRun, "the group was removed")
+		if t.State.Open() || t.State == alert.Pending {
+			return e.evaluate(ctx, gone, now, alert.TickRun, "the group was removed")
 		}
 	}
 	return nil

@@ -119,7 +119,7 @@ func (r *Rule) version() string {
 		}
 		parts = append(parts, "")
 	}
-	return churn.Digest(parts...)[:12]
+	return churn.Hash(parts...)[:12]
 }
 
 func sortedKeys[V any](m map[string]V) []string {

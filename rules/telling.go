@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // ownerLabel names the person or team that an alert is for.
@@ -13,7 +13,7 @@ const ownerLabel = "owner"
 
 // tellable reports whether people would be told of a transition: not of an episode that never fired, nor of what happens
 // between the telling of a firing and of its end.
-func tellable(t churn.Transition) bool {
+func tellable(t alert.Transition) bool {
 	switch t.Reason {
 	case ReasonHolding, ReasonReturned, ReasonLeft, ReasonJudged:
 		return false
@@ -22,25 +22,25 @@ func tellable(t churn.Transition) bool {
 }
 
 // published reports whether a transition leaves the house.
-func published(t churn.Transition) bool { return tellable(t) && t.Untold == "" }
+func published(t alert.Transition) bool { return tellable(t) && t.Untold == "" }
 
 // tell decides which changes of a tick people are told of, and of what they were not told before.
-func (l lifecycle) tell(before prior, changes []churn.Transition) []churn.Transition {
+func (l lifecycle) tell(before prior, changes []alert.Transition) []alert.Transition {
 	changed := make(prior, len(changes))
 	for _, t := range changes {
 		changed[t.Fingerprint] = t
 	}
-	var waiting []*churn.Transition // to be told for the first time in their episode
+	var waiting []*alert.Transition // to be told for the first time in their episode
 	for i := range changes {
 		t := &changes[i]
 		was := before[t.Fingerprint]
 		switch {
 		case !tellable(*t):
 		case l.unattended:
-			t.Untold = churn.UntoldCatchUp
-		case t.State == churn.Resolved && t.Told.Episode != t.Episode && was.Untold == churn.UntoldMaximum:
-			t.Untold = churn.UntoldMaximum // its owner need not hear of the end alone
-		case t.State == churn.Resolved || t.Told.Episode == t.Episode:
+			t.Untold = alert.UntoldCatchUp
+		case t.State == alert.Resolved && t.Told.Episode != t.Episode && was.Untold == alert.UntoldMaximum:
+			t.Untold = alert.UntoldMaximum // its owner need not hear of the end alone
+		case t.State == alert.Resolved || t.Told.Episode == t.Episode:
 			l.told(t)
 		default:
 			waiting = append(waiting, t)
@@ -49,14 +49,14 @@ func (l lifecycle) tell(before prior, changes []churn.Transition) []churn.Transi
 	if l.unattended {
 		return changes
 	}
-	var late []churn.Transition
-	for _, fingerprint := range before.those(func(was churn.Transition) bool { return owed(was) && !changed.has(was.Fingerprint) }) {
+	var late []alert.Transition
+	for _, fingerprint := range before.those(func(was alert.Transition) bool { return owed(was) && !changed.has(was.Fingerprint) }) {
 		t := next(before[fingerprint])
 		t.Reason = ReasonToldLater
 		late = append(late, l.made(t))
 	}
 	for i := range late {
-		if late[i].State == churn.Resolved {
+		if late[i].State == alert.Resolved {
 			l.told(&late[i])
 		} else {
 			waiting = append(waiting, &late[i])
@@ -64,29 +64,29 @@ func (l lifecycle) tell(before prior, changes []churn.Transition) []churn.Transi
 	}
 	l.ration(before, changed, waiting)
 	// Who was not told before and is not told now stays as it was: that is no change.
-	late = slices.DeleteFunc(late, func(t churn.Transition) bool { return t.Untold == churn.UntoldMaximum })
+	late = slices.DeleteFunc(late, func(t alert.Transition) bool { return t.Untold == alert.UntoldMaximum })
 	return append(changes, late...)
 }
 
 // owed reports whether people are to be told of an alert that did not change.
-func owed(was churn.Transition) bool {
-	if was.StartsAt.IsZero() || was.Arm == churn.Holdout || !was.HeldSince.IsZero() {
+func owed(was alert.Transition) bool {
+	if was.StartsAt.IsZero() || was.Arm == alert.Holdout || !was.HeldSince.IsZero() {
 		return false
 	}
 	switch was.State {
-	case churn.Firing, churn.Reminder:
+	case alert.Firing, alert.Reminder:
 		return was.Told.Episode != was.Episode
-	case churn.Resolved: // in a catch-up: the end, or beginning and end at once
-		return was.Untold == churn.UntoldCatchUp && (was.Told.Episode != was.Episode || was.Told.State != churn.Resolved)
+	case alert.Resolved: // in a catch-up: the end, or beginning and end at once
+		return was.Untold == alert.UntoldCatchUp && (was.Told.Episode != was.Episode || was.Told.State != alert.Resolved)
 	}
 	return false
 }
 
 // told notes that people are told of a transition. In the holdout arm they are not, and it is noted all the same: both arms
 // are to differ in nothing else.
-func (l lifecycle) told(t *churn.Transition) {
-	if t.Arm == churn.Holdout {
-		t.Untold = churn.UntoldHoldout
+func (l lifecycle) told(t *alert.Transition) {
+	if t.Arm == alert.Holdout {
+		t.Untold = alert.UntoldHoldout
 	}
 	if t.Told.Episode != t.Episode {
 		if !l.week(t.Told.First).Equal(l.week(l.at)) {
@@ -99,10 +99,10 @@ func (l lifecycle) told(t *churn.Transition) {
 }
 
 // ration tells each owner of the alerts with most value at risk, up to the maximum of the week.
-func (l lifecycle) ration(before, changed prior, waiting []*churn.Transition) {
+func (l lifecycle) ration(before, changed prior, waiting []*alert.Transition) {
 	room := map[string]int{}
-	count := func(t churn.Transition) {
-		if t.Arm != churn.Holdout && t.Told.ThisWeek > 0 && l.week(t.Told.First).Equal(l.week(l.at)) {
+	count := func(t alert.Transition) {
+		if t.Arm != alert.Holdout && t.Told.ThisWeek > 0 && l.week(t.Told.First).Equal(l.week(l.at)) {
 			room[t.Labels[ownerLabel]] -= t.Told.ThisWeek
 		}
 	}
@@ -116,14 +116,14 @@ func (l lifecycle) ration(before, changed prior, waiting []*churn.Transition) {
 			count(t)
 		}
 	}
-	slices.SortStableFunc(waiting, func(a, b *churn.Transition) int {
+	slices.SortStableFunc(waiting, func(a, b *alert.Transition) int {
 		return cmp.Or(-compareValue(a, b), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
 	for _, t := range waiting {
 		owner := t.Labels[ownerLabel]
-		if l.maximum > 0 && t.Arm != churn.Holdout {
+		if l.maximum > 0 && t.Arm != alert.Holdout {
 			if room[owner]+l.maximum <= 0 {
-				t.Untold = churn.UntoldMaximum
+				t.Untold = alert.UntoldMaximum
 				continue
 			}
 			room[owner]--
@@ -133,7 +133,7 @@ func (l lifecycle) ration(before, changed prior, waiting []*churn.Transition) {
 }
 
 // compareValue orders by value at risk; an unknown value comes below every known one.
-func compareValue(a, b *churn.Transition) int {
+func compareValue(a, b *alert.Transition) int {
 	switch {
 	case a.ValueAtRisk.Known && b.ValueAtRisk.Known:
 		return a.ValueAtRisk.Amount.Cmp(b.ValueAtRisk.Amount)

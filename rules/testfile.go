@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // TestFile is one *.test.yaml: events in, instants, the alerts that must stand there.
@@ -62,7 +63,7 @@ type TestInstant struct {
 type TestAlert struct {
 	Line        int
 	Rule        string
-	Status      churn.State // Defaults to firing
+	Status      alert.State // Defaults to firing
 	Identity    map[string]string
 	Reason      string
 	Severity    string
@@ -237,7 +238,7 @@ func (l *testLoader) feedback(n *node, set *Set, before int) TestFeedback {
 		l.fail(n, "", "no rule %q under test", f.Rule)
 	}
 	f.Identity, _ = l.pairs(n.get("identity"), "identity")
-	f.EventID, f.Fingerprint = fmt.Sprint("feedback-", before+1), churn.Fingerprint(f.Rule, f.Identity)
+	f.EventID, f.Fingerprint = fmt.Sprint("feedback-", before+1), alert.Fingerprint(f.Rule, f.Identity)
 	actions := []string{string(churn.Acknowledge), string(churn.Snooze), string(churn.Close), string(churn.Judge)}
 	f.Action = churn.Action(l.oneOf(n.get("what"), "what", actions...))
 	f.By, f.Reason = l.text(n.get("who"), "who"), l.text(n.get("why"), "why")
@@ -391,7 +392,7 @@ func (l *testLoader) instant(n *node, set *Set) TestInstant {
 }
 
 func (l *testLoader) alert(n *node, set *Set) TestAlert {
-	a := TestAlert{Line: n.line, Status: churn.Firing}
+	a := TestAlert{Line: n.line, Status: alert.Firing}
 	if !l.object(n, "an expected alert", "rule", "status", "identity", "reason", "severity", "contract_id", "episode",
 		"value_at_risk", "currency", "labels", "annotations") {
 		return a
@@ -400,8 +401,8 @@ func (l *testLoader) alert(n *node, set *Set) TestAlert {
 		l.fail(n, "", "no rule %q under test", a.Rule)
 	}
 	if s := n.get("status"); s != nil {
-		a.Status = churn.State(l.text(s, "status"))
-		if !a.Status.Published() && a.Status != churn.Pending {
+		a.Status = alert.State(l.text(s, "status"))
+		if !a.Status.Published() && a.Status != alert.Pending {
 			l.fail(s, "one of firing, reminder, acknowledged, snoozed, pending, resolved", "unknown status %q", a.Status)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // text is one label or annotation, compiled.
@@ -97,7 +98,7 @@ func fieldsOf(n parse.Node, moved bool) []string {
 }
 
 // render fills every label and annotation from a row. An error names the text at fault.
-func (r *Rule) render(row churn.Row) (labels, notes map[string]string, err error) {
+func (r *Rule) render(row alert.Row) (labels, notes map[string]string, err error) {
 	data := make(map[string]any, len(row))
 	for k, v := range row {
 		data[k] = printable(v)

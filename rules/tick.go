@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 //go:embed freshness.sql
@@ -23,7 +24,7 @@ const (
 	runError  = "error"
 )
 
-// RunStatuses are the words that churn.Run.Status can hold.
+// RunStatuses are the words that alert.Run.Status can hold.
 var RunStatuses = []string{runOK, runNoData, runError}
 
 // ledger is where a group stands in the alert log.
@@ -41,7 +42,7 @@ type ledger struct {
 }
 
 // load reads where the group stands; after it the ledger is as the log says.
-func (e *Engine) load(ctx context.Context, l *ledger) (churn.Entry, error) {
+func (e *Engine) load(ctx context.Context, l *ledger) (alert.Entry, error) {
 	last, transitions, err := e.Log.State(ctx, l.group.Name)
 	if err != nil {
 		return last, fmt.Errorf("reading the alert log of group %s: %w", l.group.Name, err)
@@ -54,7 +55,7 @@ func (e *Engine) load(ctx context.Context, l *ledger) (churn.Entry, error) {
 	return last, nil
 }
 
-func (l *ledger) remember(transitions []churn.Transition) {
+func (l *ledger) remember(transitions []alert.Transition) {
 	for _, t := range transitions {
 		if !t.StartsAt.After(time.Unix(0, 0)) { // a warehouse has no zero time
 			t.StartsAt = time.Time{}
@@ -67,12 +68,12 @@ func (l *ledger) remember(transitions []churn.Transition) {
 // begin opens the ledger of a group that has none: ticks that come due from now on are accounted for, also where this
 // process ends before the first of them.
 func (e *Engine) begin(ctx context.Context, l *ledger, now time.Time) error {
-	entry := churn.Entry{Group: l.group.Name, N: 1, Writer: e.attempt(), Tick: now, At: now, Status: churn.TickBegun, Reason: "the group's ledger begins"}
+	entry := alert.Entry{Group: l.group.Name, N: 1, Writer: e.attempt(), Tick: now, At: now, Status: alert.TickBegun, Reason: "the group's ledger begins"}
 	return e.commit(ctx, l, entry)
 }
 
 // evaluate runs one tick and appends what it decides. Nothing changed where it returns an error, so it can be repeated.
-func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status churn.TickStatus, reason string) (err error) {
+func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status alert.TickStatus, reason string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("evaluating group %s: panic: %v", l.group.Name, p)
@@ -83,8 +84,8 @@ func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status
 		return err
 	}
 	at := tick.Add(-l.group.EvalDelay)
-	entry := churn.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: tick, At: at, Status: status, Reason: reason}
-	if status != churn.TickMissed {
+	entry := alert.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: tick, At: at, Status: status, Reason: reason}
+	if status != alert.TickMissed {
 		if err := e.look(ctx, l, &entry); err != nil {
 			return err
 		}
@@ -98,13 +99,13 @@ func (e *Engine) evaluate(ctx context.Context, l *ledger, tick time.Time, status
 }
 
 // look settles the warehouse, evaluates every rule and puts runs and transitions into the entry.
-func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error {
+func (e *Engine) look(ctx context.Context, l *ledger, entry *alert.Entry) error {
 	if e.Settle != nil {
 		status, reason, err := e.settle(ctx, entry.At)
 		if err != nil {
 			return fmt.Errorf("waiting for what was known at %s: %w", entry.At.Format(time.RFC3339), err)
 		}
-		if status == churn.TickIncomplete {
+		if status == alert.TickIncomplete {
 			if entry.Reason != "" { // a tick that is caught up can be incomplete too
 				reason = entry.Reason + "; " + reason
 			}
@@ -115,7 +116,7 @@ func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error 
 	if agesErr != nil && e.unreachable(l, agesErr) {
 		return agesErr
 	}
-	seen, runs := make([]observation, len(l.group.Rules)), make([]churn.Run, len(l.group.Rules))
+	seen, runs := make([]observation, len(l.group.Rules)), make([]alert.Run, len(l.group.Rules))
 	errs := make([]error, len(l.group.Rules))
 	var wg sync.WaitGroup
 	free := make(chan struct{}, e.parallel())
@@ -141,7 +142,7 @@ func (e *Engine) look(ctx context.Context, l *ledger, entry *churn.Entry) error 
 
 // conclude turns what was seen into transitions. A rule whose alerts cannot be concluded from fails, and its alerts hold:
 // neither the other rules nor the ticks after this one wait for it.
-func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, seen []observation) (err error) {
+func (e *Engine) conclude(ctx context.Context, l *ledger, entry *alert.Entry, seen []observation) (err error) {
 	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
 		return err
 	}
@@ -172,7 +173,7 @@ func (e *Engine) conclude(ctx context.Context, l *ledger, entry *churn.Entry, se
 }
 
 // decide applies the lifecycle and fixes what is published. A panic is an error like any other.
-func (e *Engine) decide(ctx context.Context, l *ledger, entry churn.Entry, seen []observation) (transitions []churn.Transition, err error) {
+func (e *Engine) decide(ctx context.Context, l *ledger, entry alert.Entry, seen []observation) (transitions []alert.Transition, err error) {
 	defer recovered(&err)
 	step := e.lifecycle(l, entry.At)
 	step.unattended = l.unattended
@@ -200,15 +201,15 @@ func recovered(err *error) {
 	}
 }
 
-func (e *Engine) settle(ctx context.Context, at time.Time) (churn.TickStatus, string, error) {
+func (e *Engine) settle(ctx context.Context, at time.Time) (alert.TickStatus, string, error) {
 	e.settling.Lock()
 	defer e.settling.Unlock()
 	return e.Settle(ctx, at)
 }
 
 // rule evaluates one rule. Its error is a failure of this rule, or an outage. A panic is this rule's error and nobody else's.
-func (e *Engine) rule(ctx context.Context, r *Rule, at time.Time, ages map[string]time.Duration, agesErr error) (o observation, run churn.Run, err error) {
-	run = churn.Run{Rule: r.Name, Started: e.now(), Status: runOK}
+func (e *Engine) rule(ctx context.Context, r *Rule, at time.Time, ages map[string]time.Duration, agesErr error) (o observation, run alert.Run, err error) {
+	run = alert.Run{Rule: r.Name, Started: e.now(), Status: runOK}
 	defer func() { run.Finished = e.now() }()
 	defer recovered(&err)
 	rows, err := e.Warehouse.Rows(ctx, r.Query, at)
@@ -269,14 +270,14 @@ func (r *Rule) silent(ages map[string]time.Duration) string {
 }
 
 // dress fixes the bytes of every transition that leaves the house.
-func (e *Engine) dress(ctx context.Context, l *ledger, entry *churn.Entry) error {
+func (e *Engine) dress(ctx context.Context, l *ledger, entry *alert.Entry) error {
 	var keys []churn.ContractKey
 	for _, t := range entry.Transitions {
 		if published(t) && t.AccountID != "" {
 			keys = append(keys, churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID})
 		}
 	}
-	var subjects map[churn.ContractKey]churn.Subject
+	var subjects map[churn.ContractKey]alert.Subject
 	if len(keys) > 0 {
 		var err error
 		if subjects, err = e.Warehouse.Subjects(ctx, entry.At, unique(keys)); err != nil {
@@ -289,7 +290,7 @@ func (e *Engine) dress(ctx context.Context, l *ledger, entry *churn.Entry) error
 			continue
 		}
 		subject := subjects[churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID}]
-		if err := dress(t, e.topic(l, t), e.source(), subject); err != nil {
+		if err := alert.Encode(t, e.topic(l, t), e.source(), subject); err != nil {
 			return err
 		}
 	}
@@ -306,7 +307,7 @@ func unique(keys []churn.ContractKey) []churn.ContractKey {
 }
 
 // topic is the configured name of the rule's topic; of a removed rule, the topic that its alert went to.
-func (e *Engine) topic(l *ledger, t *churn.Transition) string {
+func (e *Engine) topic(l *ledger, t *alert.Transition) string {
 	name := DefaultTopic
 	if r := l.group.Rule(t.Rule); r != nil {
 		name = r.Topic
@@ -327,7 +328,7 @@ const attemptMark = "#"
 
 // commit appends the entry. Whenever its fate is not plain, the log decides, and what it holds is what we remember: an entry
 // of that number and tick by any attempt of ours is ours; one of another writer means that we are not the holder.
-func (e *Engine) commit(ctx context.Context, l *ledger, entry churn.Entry) error {
+func (e *Engine) commit(ctx context.Context, l *ledger, entry alert.Entry) error {
 	won, err := e.Log.Append(ctx, entry)
 	if err == nil && won {
 		l.n, l.tick = entry.N, entry.Tick
@@ -354,7 +355,7 @@ func orUnread(err error) error {
 	return err
 }
 
-func (e *Engine) tell(entry churn.Entry, began time.Time) {
+func (e *Engine) tell(entry alert.Entry, began time.Time) {
 	ended := e.now()
 	if e.Observe.Tick != nil {
 		e.Observe.Tick(entry.Group, entry.Status, ended.Sub(began), ended.Sub(entry.Tick))

@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // The two years whose changes of the clocks are walked through, in every zone that has one.
@@ -421,7 +421,7 @@ func TestEveryTickIsAccountedForOverEveryChange(t *testing.T) {
 		"seconds":  {match: func(w time.Time) bool { return w.Minute() == 15 }, seconds: []int{10, 40}, elapsed: true},
 	}
 	seen := map[string]bool{}
-	accounted := map[churn.TickStatus]int{}
+	accounted := map[alert.TickStatus]int{}
 	outages := 0
 	for _, name := range sortedKeys(found) {
 		z := zones[name]
@@ -448,14 +448,14 @@ func TestEveryTickIsAccountedForOverEveryChange(t *testing.T) {
 						accounted[entry.Status]++
 						unattended := entry.Tick.After(down) && entry.Tick.Before(back)
 						latest := n+1 >= len(want) || !want[n+1].Before(back)
-						should := churn.TickRun
+						should := alert.TickRun
 						switch {
 						case unattended && (policy == CatchUpAll || policy == CatchUpLatest && latest):
-							should = churn.TickCaughtUp
+							should = alert.TickCaughtUp
 						case unattended:
-							should = churn.TickMissed
+							should = alert.TickMissed
 						}
-						if entry.Status != should || entry.Status == churn.TickMissed && entry.Reason == "" {
+						if entry.Status != should || entry.Status == alert.TickMissed && entry.Reason == "" {
 							t.Fatalf("%s, catch_up %s, group %s: tick %s is %s (%s), not %s", name, policy, g.Name, entry.Tick.In(z), entry.Status, entry.Reason, should)
 						}
 					}
@@ -466,11 +466,11 @@ func TestEveryTickIsAccountedForOverEveryChange(t *testing.T) {
 			}
 		}
 	}
-	if accounted[churn.TickMissed] == 0 || accounted[churn.TickCaughtUp] == 0 || accounted[churn.TickRun] == 0 {
+	if accounted[alert.TickMissed] == 0 || accounted[alert.TickCaughtUp] == 0 || accounted[alert.TickRun] == 0 {
 		t.Error("not every way of accounting was tried")
 	}
 	t.Logf("%d zones, %d outages over a change of the clocks: %d ticks run, %d caught up, %d missed with the reason", len(found), outages,
-		accounted[churn.TickRun], accounted[churn.TickCaughtUp], accounted[churn.TickMissed])
+		accounted[alert.TickRun], accounted[alert.TickCaughtUp], accounted[alert.TickMissed])
 }
 
 // lived is the ledger of an engine that lived from began until down and again from back until ended, by a controlled clock.

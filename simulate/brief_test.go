@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/churn/hardness"
 )
 
 // TestNoBriefClaimsWhatItsRecordLacks reads the briefs of the simulated clients against their records, as plain JSON: what a brief lists is
 // in the record, and a fact that the record lacks is said to be not known and is listed nowhere.
 func TestNoBriefClaimsWhatItsRecordLacks(t *testing.T) {
-	model := churn.DefaultHardnessModel()
+	model := hardness.Default()
 	briefs, hard, lacking := 0, 0, map[string]int{}
 	for r := range world(t, nil).Records() {
 		if r.Kind != Deal {
@@ -32,7 +34,7 @@ func TestNoBriefClaimsWhatItsRecordLacks(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := model.Score(&deal)
-		b := churn.Handoff(&deal, h)
+		b := alert.Handoff(&deal, h)
 		briefs++
 		if h.Band == churn.BandHard {
 			hard++

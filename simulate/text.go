@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/attempts"
 )
 
 //go:embed texts/*.txt
@@ -24,8 +24,8 @@ const (
 
 // topics name the files in texts/. The classes come first, in the order of attemptWeights.
 var topics = []string{
-	churn.ClassPriceReduction, churn.ClassTermsChange, churn.ClassEarlyTermination, churn.ClassDowngrade, churn.ClassSLACredit,
-	churn.ClassInvoiceDispute, churn.ClassScopeDemand, churn.ClassCompetitorBenchmark, churn.ClassContractQuestion, churn.ClassReferenceRefused,
+	attempts.ClassPriceReduction, attempts.ClassTermsChange, attempts.ClassEarlyTermination, attempts.ClassDowngrade, attempts.ClassSLACredit,
+	attempts.ClassInvoiceDispute, attempts.ClassScopeDemand, attempts.ClassCompetitorBenchmark, attempts.ClassContractQuestion, attempts.ClassReferenceRefused,
 	"support", "feature", "praise", "angry", "quoted", "lookalike", "outage", "our_error",
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/attempts"
+	"github.com/aftershock/aftershock/churn/hardness"
 )
 
 // exposure is what maximum likelihood needs for a constant hazard: events, and the time (or expected count at rate 1) at risk.
@@ -71,7 +73,7 @@ func TestWhenExpectedInvertsAttemptsBy(t *testing.T) {
 // The score must find most of what was put in, or the world would not look like its truth.
 func TestScoresFollowTheTruth(t *testing.T) {
 	c := world(t, func(c *Config) { c.Accounts = 1000 }).config
-	model := churn.DefaultHardnessModel()
+	model := hardness.Default()
 	table := map[string]map[churn.Band]int{}
 	scored := map[churn.Band]int{}
 	for i := range c.Accounts {
@@ -114,7 +116,7 @@ func TestTextsAreManyAndOfEveryClass(t *testing.T) {
 			}
 		}
 	}
-	var size, tickets, flagged, found, attempts int
+	var size, tickets, flagged, found, tried int
 	seen := map[topic]int{}
 	sentences := map[string]bool{}
 	wrong := map[string]int{}
@@ -133,9 +135,9 @@ func TestTextsAreManyAndOfEveryClass(t *testing.T) {
 			for _, p := range strings.FieldsFunc(f.Body, func(r rune) bool { return strings.ContainsRune(".?!\n", r) }) {
 				sentences[strings.TrimSpace(p)] = true
 			}
-			got := churn.DefaultClassifier().Classify(&f)
+			got := attempts.Default().Classify(&f)
 			if x.topic.attempt() {
-				attempts++
+				tried++
 				if slices.ContainsFunc(got.Findings, func(f churn.Finding) bool { return f.Class == x.topic.String() }) {
 					found++
 				} else {
@@ -156,7 +158,7 @@ func TestTextsAreManyAndOfEveryClass(t *testing.T) {
 		}
 	}
 	t.Logf("%d tickets, %d bytes on average; %d sentence templates, %d different sentences", tickets, size/tickets, len(templates), len(sentences))
-	t.Logf("the default classifier finds the class of %d of %d attempts and flags %d of %d others: %v", found, attempts, flagged, tickets-attempts, wrong)
+	t.Logf("the default classifier finds the class of %d of %d attempts and flags %d of %d others: %v", found, tried, flagged, tickets-tried, wrong)
 	if mean := size / tickets; mean < 600 || mean > 1200 {
 		t.Errorf("tickets have %d bytes on average", mean)
 	}

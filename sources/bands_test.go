@@ -4,16 +4,18 @@ import (
 	"testing"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/hardness"
+	"github.com/aftershock/aftershock/testservers/dataset"
 )
 
 // TestBands: RavenStack says nothing of negotiations, so its bands are all unknown; the drawn facts give every band.
 func TestBands(t *testing.T) {
-	path := dataset(t, "ravenstack/subscriptions.csv")
+	path := dataset.Path(t, "ravenstack/subscriptions.csv")
 	bands := func(mapping string) map[churn.Band]int {
 		counts := map[churn.Band]int{}
 		for _, d := range importFile(t, Deals, mapping, path).deals(t) {
 			if d.Outcome == churn.Won {
-				counts[churn.DefaultHardnessModel().Score(&d).Band]++
+				counts[hardness.Default().Score(&d).Band]++
 			}
 		}
 		return counts

@@ -13,21 +13,9 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/attempts"
+	"github.com/aftershock/aftershock/testservers/dataset"
 )
-
-// dataset finds an export that nobody here wrote; a test that needs one skips where there is none.
-func dataset(t testing.TB, name string) string {
-	t.Helper()
-	for _, root := range []string{os.Getenv("AFTERSHOCK_TESTDATA"), "../../shared/data"} {
-		if path := filepath.Join(root, name); root != "" {
-			if _, err := os.Stat(path); err == nil {
-				return path
-			}
-		}
-	}
-	t.Skipf("%s is neither in AFTERSHOCK_TESTDATA nor in ../shared/data beside the checkout", name)
-	return ""
-}
 
 // readAll reads a CSV without any code of this package.
 func readAll(t *testing.T, path string) []map[string]string {
@@ -134,7 +122,7 @@ func (i *imported) refused() map[string]int {
 }
 
 func TestRavenStackDeals(t *testing.T) {
-	path := dataset(t, "ravenstack/subscriptions.csv")
+	path := dataset.Path(t, "ravenstack/subscriptions.csv")
 	rows := readAll(t, path)
 	for _, mapping := range []string{"ravenstack/deals.jq", "ravenstack/drawn/deals.jq"} {
 		t.Run(mapping, func(t *testing.T) {
@@ -190,12 +178,12 @@ func TestRavenStackDeals(t *testing.T) {
 
 // TestKnownAtIsNotBeforeWhatItTells: no event says what happened after it became known.
 func TestKnownAtIsNotBeforeWhatItTells(t *testing.T) {
-	for _, r := range importFile(t, Deals, "ravenstack/deals.jq", dataset(t, "ravenstack/subscriptions.csv")).records {
+	for _, r := range importFile(t, Deals, "ravenstack/deals.jq", dataset.Path(t, "ravenstack/subscriptions.csv")).records {
 		if d, _ := churn.DecodeDeal(r.Value, time.Time{}); r.KnownAt.Before(d.ClosedAt) {
 			t.Fatalf("%s was known at %s", r.Value, r.KnownAt)
 		}
 	}
-	for _, r := range importFile(t, Tickets, "ravenstack/tickets.jq", dataset(t, "ravenstack/support_tickets.csv")).records {
+	for _, r := range importFile(t, Tickets, "ravenstack/tickets.jq", dataset.Path(t, "ravenstack/support_tickets.csv")).records {
 		d, _ := churn.DecodeTicket(r.Value, time.Time{})
 		if r.KnownAt.Before(d.OccurredAt) || d.Revision == 0 && (d.Satisfaction != nil || d.Tags != nil || d.Status != "open") {
 			t.Fatalf("%s was known at %s", r.Value, r.KnownAt)
@@ -204,7 +192,7 @@ func TestKnownAtIsNotBeforeWhatItTells(t *testing.T) {
 }
 
 func TestRavenStackTickets(t *testing.T) {
-	path := dataset(t, "ravenstack/support_tickets.csv")
+	path := dataset.Path(t, "ravenstack/support_tickets.csv")
 	rows := readAll(t, path)
 	for _, mapping := range []string{"ravenstack/tickets.jq", "ravenstack/drawn/tickets.jq"} {
 		t.Run(mapping, func(t *testing.T) {
@@ -263,7 +251,7 @@ func TestDrawnTicketsCarryTheirClass(t *testing.T) {
 		if !known {
 			class = "none"
 			ticket := churn.SupportTicket{OpenedAt: time.Now(), Body: body}
-			if f := churn.DefaultClassifier().Classify(&ticket).Findings; len(f) > 0 {
+			if f := attempts.Default().Classify(&ticket).Findings; len(f) > 0 {
 				class = f[0].Class
 			}
 			drawn[body] = class
@@ -273,8 +261,8 @@ func TestDrawnTicketsCarryTheirClass(t *testing.T) {
 	if share := float64(perClass["none"]) / n; math.Abs(share-0.6) > 0.02 {
 		t.Errorf("%.3f of the tickets carry no class, 0.6 were drawn so", share)
 	}
-	for _, class := range []string{churn.ClassPriceReduction, churn.ClassTermsChange, churn.ClassEarlyTermination, churn.ClassDowngrade, churn.ClassSLACredit,
-		churn.ClassInvoiceDispute, churn.ClassScopeDemand, churn.ClassCompetitorBenchmark, churn.ClassContractQuestion, churn.ClassReferenceRefused} {
+	for _, class := range []string{attempts.ClassPriceReduction, attempts.ClassTermsChange, attempts.ClassEarlyTermination, attempts.ClassDowngrade, attempts.ClassSLACredit,
+		attempts.ClassInvoiceDispute, attempts.ClassScopeDemand, attempts.ClassCompetitorBenchmark, attempts.ClassContractQuestion, attempts.ClassReferenceRefused} {
 		if share := float64(perClass[class]) / n; math.Abs(share-0.04) > 0.02 {
 			t.Errorf("%.3f of the tickets carry %s, about 0.04 were drawn so", share, class)
 		}
@@ -288,7 +276,7 @@ func TestDrawnTicketsCarryTheirClass(t *testing.T) {
 
 // TestDrawnFactsAreIndependentOfChurn: drawn negotiation facts must not tell who churns, or the negative control is none.
 func TestDrawnFactsAreIndependentOfChurn(t *testing.T) {
-	path := dataset(t, "ravenstack/subscriptions.csv")
+	path := dataset.Path(t, "ravenstack/subscriptions.csv")
 	deals := importFile(t, Deals, "ravenstack/drawn/deals.jq", path).deals(t)
 	var sum, n [2]float64 // by churned or not: rounds
 	for _, r := range readAll(t, path) {
@@ -309,18 +297,18 @@ func TestDrawnFactsAreIndependentOfChurn(t *testing.T) {
 }
 
 func TestMavenCRM(t *testing.T) {
-	path := dataset(t, "maven_crm/sales_pipeline.csv")
+	path := dataset.Path(t, "maven_crm/sales_pipeline.csv")
 	rows := readAll(t, path)
 	got := importFile(t, Deals, "maven_crm/deals.jq", path)
 	if again := importFile(t, Deals, "maven_crm/deals.jq", path); again.digest != got.digest {
 		t.Error("a second import gives other bytes")
 	}
 	price := map[string]string{}
-	for _, p := range readAll(t, dataset(t, "maven_crm/products.csv")) {
+	for _, p := range readAll(t, dataset.Path(t, "maven_crm/products.csv")) {
 		price[strings.ReplaceAll(p["product"], " ", "")] = p["sales_price"]
 	}
 	manager := map[string]string{}
-	for _, p := range readAll(t, dataset(t, "maven_crm/sales_teams.csv")) {
+	for _, p := range readAll(t, dataset.Path(t, "maven_crm/sales_teams.csv")) {
 		manager[p["sales_agent"]] = p["manager"]
 	}
 	deals := got.deals(t)
@@ -353,7 +341,7 @@ func TestMavenCRM(t *testing.T) {
 
 // BenchmarkImport says how many rows of a real export a second go through a mapping with a side table.
 func BenchmarkImport(b *testing.B) {
-	path := dataset(b, "ravenstack/subscriptions.csv")
+	path := dataset.Path(b, "ravenstack/subscriptions.csv")
 	m, err := LoadMapping("../deploy/mappings/ravenstack/deals.jq")
 	if err != nil {
 		b.Fatal(err)

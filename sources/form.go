@@ -170,6 +170,6 @@ func (f Form) Correct(record []byte) ([]byte, error) {
 		return nil, nil
 	}
 	fields["revision"] = json.Number(strconv.FormatInt(before.Revision+1, 10))
-	fields["event_id"] = "form-" + churn.Digest(string(filled))
+	fields["event_id"] = "form-" + churn.Hash(string(filled))
 	return json.Marshal(fields)
 }

@@ -21,7 +21,7 @@ import (
 func functions(t *tables) []gojq.CompilerOption {
 	return []gojq.CompilerOption{
 		gojq.WithFunction("hash01", 0, 0, onString("hash01", func(s string) (any, error) { return Hash01(s), nil })),
-		gojq.WithFunction("digest", 0, 0, onString("digest", func(s string) (any, error) { return churn.Digest(s), nil })),
+		gojq.WithFunction("digest", 0, 0, onString("digest", func(s string) (any, error) { return churn.Hash(s), nil })),
 		gojq.WithFunction("instant", 0, 0, onString("instant", func(s string) (any, error) {
 			at, err := instant(s)
 			if err != nil {

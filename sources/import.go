@@ -224,7 +224,7 @@ func (im *Import) encode(fields map[string]any, knownAt time.Time) (event, *refu
 		if err != nil {
 			return event{}, mappingError("%v", err)
 		}
-		fields["event_id"] = id + ":" + churn.Digest(string(im.Kind), string(content))
+		fields["event_id"] = id + ":" + churn.Hash(string(im.Kind), string(content))
 	}
 	value, err := gojq.Marshal(fields)
 	if err != nil {

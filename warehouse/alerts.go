@@ -7,7 +7,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // AlertFilter says which alerts are meant; what is empty does not narrow.
@@ -16,12 +16,12 @@ type AlertFilter struct {
 	Rule        string
 	Owner       string // the label
 	AccountID   string
-	States      []churn.State
+	States      []alert.State
 	Limit       int // 0: all
 }
 
 // Alerts returns where the alerts stand that the filter means, those with most value at risk first.
-func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []churn.Transition, err error) {
+func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []alert.Transition, err error) {
 	states := []string{}
 	for _, s := range f.States {
 		states = append(states, string(s))
@@ -34,7 +34,7 @@ func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []churn.T
 		"fingerprint": f.Fingerprint, "rule": f.Rule, "owner": f.Owner, "account": f.AccountID, "states": stringArray(states),
 		"limit": strconv.FormatUint(limit, 10),
 	})
-	err = w.eachLog(ctx, "alerts_found", parameters, func(_ churn.Entry, _ uint32, t churn.Transition) { alerts = append(alerts, t) })
+	err = w.eachLog(ctx, "alerts_found", parameters, func(_ alert.Entry, _ uint32, t alert.Transition) { alerts = append(alerts, t) })
 	if err != nil {
 		return nil, fmt.Errorf("reading where alerts stand: %w", err)
 	}
@@ -42,9 +42,9 @@ func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []churn.T
 }
 
 // History returns every transition of an alert, the first one first.
-func (w *Warehouse) History(ctx context.Context, fingerprint string) (history []churn.Transition, err error) {
+func (w *Warehouse) History(ctx context.Context, fingerprint string) (history []alert.Transition, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"fingerprint": fingerprint})
-	err = w.eachLog(ctx, "alert_history", parameters, func(_ churn.Entry, _ uint32, t churn.Transition) { history = append(history, t) })
+	err = w.eachLog(ctx, "alert_history", parameters, func(_ alert.Entry, _ uint32, t alert.Transition) { history = append(history, t) })
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of alert %s: %w", fingerprint, err)
 	}

@@ -9,10 +9,10 @@ import (
 )
 
 // NewDealBlock makes an empty block of deal_events.
-func (w *Warehouse) NewDealBlock() churn.Block[churn.DealEvent] { return newDealBlock() }
+func (w *Warehouse) NewDealBlock() churn.Batch[churn.DealEvent] { return newDealBlock() }
 
 // NewTicketBlock makes an empty block of ticket_events.
-func (w *Warehouse) NewTicketBlock() churn.Block[churn.TicketEvent] { return newTicketBlock() }
+func (w *Warehouse) NewTicketBlock() churn.Batch[churn.TicketEvent] { return newTicketBlock() }
 
 // newDealBlock has the columns of insert_deals.sql.
 func newDealBlock() *block[churn.DealEvent] {

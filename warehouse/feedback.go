@@ -11,10 +11,10 @@ import (
 )
 
 // NewFeedbackBlock makes an empty block of feedback.
-func (w *Warehouse) NewFeedbackBlock() churn.Block[churn.FeedbackEvent] { return newFeedbackBlock() }
+func (w *Warehouse) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] { return newFeedbackBlock() }
 
 // InsertFeedback stores blocks of NewFeedbackBlock, as InsertDeals does.
-func (w *Warehouse) InsertFeedback(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.FeedbackEvent]) error {
+func (w *Warehouse) InsertFeedback(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.FeedbackEvent]) error {
 	return insertBlocks(ctx, w, "inserting %d feedback records", "insert_feedback", token, known, blocks)
 }
 

@@ -43,7 +43,7 @@ func onThisMachine(host string) bool {
 
 // insertBlocks sends blocks one after the other in one INSERT. The server puts them together and stores them as one part when
 // the last has arrived: the settings forbid it to begin earlier, or a cut connection would leave half a chunk.
-func insertBlocks[E any](ctx context.Context, w *Warehouse, doing, name, token string, known time.Time, blocks []churn.Block[E]) error {
+func insertBlocks[E any](ctx context.Context, w *Warehouse, doing, name, token string, known time.Time, blocks []churn.Batch[E]) error {
 	rows := 0
 	var left []*block[E]
 	for _, b := range blocks {

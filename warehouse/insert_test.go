@@ -18,7 +18,7 @@ func TestEveryRowIsStoredOnce(t *testing.T) {
 		f.store(parseFacts(t, fmt.Sprintf(`deal 2024-01-01 {"event_id":"d%d","deal_id":"d","account_id":"a","closed_at":"2024-01-01"}
 			ticket 2024-01-01 {"event_id":"t%d","ticket_id":"t","account_id":"a","opened_at":"2024-01-01"}`, i, i))...)
 	}
-	several := make([]churn.Block[churn.DealEvent], 3)
+	several := make([]churn.Batch[churn.DealEvent], 3)
 	for i := range several {
 		several[i] = blocksOf(w.NewDealBlock, []churn.DealEvent{{DealClosed: churn.DealClosed{AccountID: "b", EventID: fmt.Sprint(i), ClosedAt: now()}}})[0]
 	}
@@ -43,7 +43,7 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 	w := open(t)
 	const blocks, rows = 4, 3000
 	for try, after := range []int64{0, 200, 1_000, 50_000, 400_000, 1_000_000, 2_000_000, 3_000_000, 1 << 40} {
-		var chunk []churn.Block[churn.DealEvent]
+		var chunk []churn.Batch[churn.DealEvent]
 		for b := range blocks {
 			events := make([]churn.DealEvent, rows)
 			for i := range events {
@@ -141,7 +141,7 @@ func TestABlockKeepsEveryValue(t *testing.T) {
 			}
 			block.Add(&e)
 		}
-		if err := w.InsertDeals(t.Context(), "", now(), []churn.Block[churn.DealEvent]{block}); err != nil {
+		if err := w.InsertDeals(t.Context(), "", now(), []churn.Batch[churn.DealEvent]{block}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,20 +8,22 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/aftershock/aftershock/churn"
 	"github.com/shopspring/decimal"
+
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // logRow is one row of alert_log: row 0 of an entry is its marker, the others are its transitions.
 type logRow struct {
-	entry *churn.Entry
+	entry *alert.Entry
 	i     uint32
-	churn.Transition
+	alert.Transition
 }
 
 // Append claims the next entry of the group and stores it, all or nothing. It reports whether this writer won: the first
 // insert of a token wins, and what stands there is read back, so that exactly one of many writers is told so.
-func (w *Warehouse) Append(ctx context.Context, e churn.Entry) (mine bool, err error) {
+func (w *Warehouse) Append(ctx context.Context, e alert.Entry) (mine bool, err error) {
 	if next, err := w.isNext(ctx, e.Group, e.N); err != nil || !next {
 		return false, err
 	}
@@ -87,17 +89,17 @@ func (w *Warehouse) lastEntry(ctx context.Context, group string) (int64, error) 
 
 // State returns the last entry of a group (its N is 0 where there is none) without its transitions, and where each of the
 // group's alerts stands: the latest transition of each fingerprint.
-func (w *Warehouse) State(ctx context.Context, group string) (churn.Entry, []churn.Transition, error) {
-	last := churn.Entry{Group: group}
+func (w *Warehouse) State(ctx context.Context, group string) (alert.Entry, []alert.Transition, error) {
+	last := alert.Entry{Group: group}
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"group": group})
-	err := w.eachLog(ctx, "last_marker", parameters, func(e churn.Entry, _ uint32, _ churn.Transition) {
+	err := w.eachLog(ctx, "last_marker", parameters, func(e alert.Entry, _ uint32, _ alert.Transition) {
 		last = e
 	})
 	if err != nil {
 		return last, nil, fmt.Errorf("reading the last entry of group %s: %w", group, err)
 	}
-	var standing []churn.Transition
-	err = w.eachLog(ctx, "log_state", parameters, func(_ churn.Entry, _ uint32, t churn.Transition) {
+	var standing []alert.Transition
+	err = w.eachLog(ctx, "log_state", parameters, func(_ alert.Entry, _ uint32, t alert.Transition) {
 		standing = append(standing, t)
 	})
 	if err != nil {
@@ -119,7 +121,7 @@ func (w *Warehouse) Groups(ctx context.Context) ([]string, error) {
 }
 
 // Published lists entries that have something to publish, in the order of the log, after the given N of each group.
-func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit int) ([]churn.Entry, error) {
+func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit int) ([]alert.Entry, error) {
 	groups := make([]string, 0, len(after))
 	for group := range after {
 		groups = append(groups, group)
@@ -132,8 +134,8 @@ func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{
 		"groups": stringArray(names), "ns": int64Array(ns), "limit": strconv.Itoa(limit),
 	})
-	var entries []churn.Entry
-	err := w.eachLog(ctx, "log_published", parameters, func(e churn.Entry, _ uint32, t churn.Transition) {
+	var entries []alert.Entry
+	err := w.eachLog(ctx, "log_published", parameters, func(e alert.Entry, _ uint32, t alert.Transition) {
 		if n := len(entries); n == 0 || entries[n-1].Group != e.Group || entries[n-1].N != e.N {
 			entries = append(entries, e)
 		}
@@ -147,8 +149,8 @@ func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit
 }
 
 // Delivered notes what became of transitions at a destination.
-func (w *Warehouse) Delivered(ctx context.Context, destination string, at time.Time, deliveries []churn.Delivery) error {
-	type D = churn.Delivery
+func (w *Warehouse) Delivered(ctx context.Context, destination string, at time.Time, deliveries []alert.Delivery) error {
+	type D = alert.Delivery
 	return w.insert(ctx, "noting deliveries", "insert_deliveries", "", len(deliveries), []any{
 		column(deliveries, func(*D) string { return destination }),
 		column(deliveries, func(d *D) string { return d.ID }),
@@ -162,10 +164,10 @@ func (w *Warehouse) Delivered(ctx context.Context, destination string, at time.T
 }
 
 // eachLog reads rows of alert_log in the column order of queries/log_row.sql.
-func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.QueryOption, row func(churn.Entry, uint32, churn.Transition)) error {
+func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.QueryOption, row func(alert.Entry, uint32, alert.Transition)) error {
 	return w.each(ctx, name, option, func(scan func(...any) error) error {
-		var e churn.Entry
-		var t churn.Transition
+		var e alert.Entry
+		var t alert.Transition
 		var n uint64
 		var i, episode, sequence uint32
 		var appended time.Time
@@ -188,12 +190,12 @@ func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.
 		if err != nil {
 			return err
 		}
-		e.N, e.Status, e.Tick, e.At = int64(n), churn.TickStatus(status), e.Tick.UTC(), e.At.UTC()
+		e.N, e.Status, e.Tick, e.At = int64(n), alert.TickStatus(status), e.Tick.UTC(), e.At.UTC()
 		for j := range rules {
-			e.Runs = append(e.Runs, churn.Run{Rule: rules[j], Started: started[j].UTC(), Finished: finished[j].UTC(), Rows: int(counts[j]), Status: statuses[j], Error: errors[j]})
+			e.Runs = append(e.Runs, alert.Run{Rule: rules[j], Started: started[j].UTC(), Finished: finished[j].UTC(), Rows: int(counts[j]), Status: statuses[j], Error: errors[j]})
 		}
 		t.At, t.StartsAt = e.At, t.StartsAt.UTC()
-		t.Episode, t.Sequence, t.State, t.Arm = int(episode), int(sequence), churn.State(state), churn.Arm(arm)
+		t.Episode, t.Sequence, t.State, t.Arm = int(episode), int(sequence), alert.State(state), alert.Arm(arm)
 		if resolved != nil {
 			t.ResolvedAt = resolved.UTC()
 		}
@@ -203,11 +205,11 @@ func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.
 			}
 		}
 		for j := range keys {
-			t.Headers = append(t.Headers, churn.Header{Key: keys[j], Value: values[j]})
+			t.Headers = append(t.Headers, alert.Header{Key: keys[j], Value: values[j]})
 		}
 		t.Value = []byte(value)
-		t.Disposition, t.Untold = churn.Disposition(disposition), churn.Untold(untold)
-		t.Told.Episode, t.Told.State, t.Told.ThisWeek = int(toldEpisode), churn.State(toldState), int(toldThisWeek)
+		t.Disposition, t.Untold = churn.Disposition(disposition), alert.Untold(untold)
+		t.Told.Episode, t.Told.State, t.Told.ThisWeek = int(toldEpisode), alert.State(toldState), int(toldThisWeek)
 		told(&t.HappenedAt, &t.HeldSince, &t.SnoozedUntil, &t.Told.First, &t.Told.Last)
 		for j := range feedback {
 			e.Feedback = append(e.Feedback, churn.FeedbackOutcome{EventID: feedback[j], Outcome: outcomes[j]})
@@ -220,13 +222,13 @@ func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.
 func logColumns(rows []logRow, now time.Time) []any {
 	type R = logRow
 	// The marker alone carries the runs.
-	runs := func(r *R) []churn.Run {
+	runs := func(r *R) []alert.Run {
 		if r.i > 0 {
 			return nil
 		}
 		return r.entry.Runs
 	}
-	header := func(r *R) []churn.Header { return r.Headers }
+	header := func(r *R) []alert.Header { return r.Headers }
 	feedback := func(r *R) []churn.FeedbackOutcome {
 		if r.i > 0 {
 			return nil
@@ -243,12 +245,12 @@ func logColumns(rows []logRow, now time.Time) []any {
 		column(rows, func(r *R) time.Time { return r.entry.At }),
 		column(rows, func(r *R) string { return string(r.entry.Status) }),
 		column(rows, func(r *R) string { return r.entry.Reason }),
-		each(rows, runs, func(r *churn.Run) string { return r.Rule }),
-		each(rows, runs, func(r *churn.Run) time.Time { return r.Started }),
-		each(rows, runs, func(r *churn.Run) time.Time { return r.Finished }),
-		each(rows, runs, func(r *churn.Run) uint64 { return uint64(r.Rows) }),
-		each(rows, runs, func(r *churn.Run) string { return r.Status }),
-		each(rows, runs, func(r *churn.Run) string { return r.Error }),
+		each(rows, runs, func(r *alert.Run) string { return r.Rule }),
+		each(rows, runs, func(r *alert.Run) time.Time { return r.Started }),
+		each(rows, runs, func(r *alert.Run) time.Time { return r.Finished }),
+		each(rows, runs, func(r *alert.Run) uint64 { return uint64(r.Rows) }),
+		each(rows, runs, func(r *alert.Run) string { return r.Status }),
+		each(rows, runs, func(r *alert.Run) string { return r.Error }),
 		column(rows, func(r *R) string { return r.ID }),
 		column(rows, func(r *R) string { return r.Fingerprint }),
 		column(rows, func(r *R) uint32 { return uint32(r.Episode) }),
@@ -277,8 +279,8 @@ func logColumns(rows []logRow, now time.Time) []any {
 		column(rows, func(r *R) string { return r.Currency }),
 		column(rows, func(r *R) string { return r.Topic }),
 		column(rows, func(r *R) string { return r.Key }),
-		each(rows, header, func(h *churn.Header) string { return h.Key }),
-		each(rows, header, func(h *churn.Header) string { return h.Value }),
+		each(rows, header, func(h *alert.Header) string { return h.Key }),
+		each(rows, header, func(h *alert.Header) string { return h.Value }),
 		column(rows, func(r *R) string { return string(r.Value) }),
 		column(rows, func(r *R) time.Time { return known(r.HappenedAt) }),
 		column(rows, func(r *R) time.Time { return known(r.HeldSince) }),

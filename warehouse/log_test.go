@@ -9,23 +9,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
-func entry(group string, n int64, writer string, transitions ...churn.Transition) churn.Entry {
+func entry(group string, n int64, writer string, transitions ...alert.Transition) alert.Entry {
 	tick := now().Add(time.Duration(n) * time.Minute)
-	return churn.Entry{
-		Group: group, N: n, Writer: writer, Tick: tick, At: tick.Add(-2 * time.Minute), Status: churn.TickRun,
-		Runs: []churn.Run{{Rule: "R", Started: now(), Finished: now().Add(time.Second), Rows: len(transitions), Status: "ok"}}, Transitions: transitions,
+	return alert.Entry{
+		Group: group, N: n, Writer: writer, Tick: tick, At: tick.Add(-2 * time.Minute), Status: alert.TickRun,
+		Runs: []alert.Run{{Rule: "R", Started: now(), Finished: now().Add(time.Second), Rows: len(transitions), Status: "ok"}}, Transitions: transitions,
 	}
 }
 
-func firing(fingerprint string, episode, sequence int, state churn.State) churn.Transition {
-	return churn.Transition{
-		ID: churn.TransitionID(fingerprint, episode, sequence), Fingerprint: fingerprint, Episode: episode, Sequence: sequence,
-		Rule: "R", RuleVersion: "v", State: state, Reason: "condition_met", Severity: "warning", Arm: churn.Treatment, StartsAt: now(),
+func firing(fingerprint string, episode, sequence int, state alert.State) alert.Transition {
+	return alert.Transition{
+		ID: alert.TransitionID(fingerprint, episode, sequence), Fingerprint: fingerprint, Episode: episode, Sequence: sequence,
+		Rule: "R", RuleVersion: "v", State: state, Reason: "condition_met", Severity: "warning", Arm: alert.Treatment, StartsAt: now(),
 		Identity: map[string]string{"account_id": "a"}, AccountID: "a", Labels: map[string]string{"owner": "x"},
 		Annotations: map[string]string{"summary": "it's \"quoted\""}, ValueAtRisk: churn.MustMoney("1234.5"), Currency: "USD",
-		Topic: "churn.alerts", Key: fingerprint, Headers: []churn.Header{{Key: "ce_id", Value: "1"}}, Value: []byte(`{"x":"\u0000 bytes"}`),
+		Topic: "churn.alerts", Key: fingerprint, Headers: []alert.Header{{Key: "ce_id", Value: "1"}}, Value: []byte(`{"x":"\u0000 bytes"}`),
 	}
 }
 
@@ -38,7 +39,7 @@ func TestOneOfManyWritersWins(t *testing.T) {
 		for i := range won {
 			wg.Go(func() {
 				var err error
-				if won[i], err = w.Append(t.Context(), entry("g", round, fmt.Sprint("writer ", i), firing("f", int(round), 1, churn.Firing))); err != nil {
+				if won[i], err = w.Append(t.Context(), entry("g", round, fmt.Sprint("writer ", i), firing("f", int(round), 1, alert.Firing))); err != nil {
 					t.Error(err)
 				}
 			})
@@ -73,11 +74,11 @@ func TestAppendRefusesGapsAndThePast(t *testing.T) {
 
 func TestLogReturnsWhatItWasTold(t *testing.T) {
 	w := open(t)
-	first, second := firing("f", 1, 1, churn.Firing), firing("f", 1, 2, churn.Resolved)
+	first, second := firing("f", 1, 1, alert.Firing), firing("f", 1, 2, alert.Resolved)
 	second.ResolvedAt = now().Add(time.Hour)
-	quiet := firing("q", 1, 1, churn.Pending)
+	quiet := firing("q", 1, 1, alert.Pending)
 	quiet.Topic, quiet.Value, quiet.Headers, quiet.Key = "", nil, nil, ""
-	for n, transitions := range [][]churn.Transition{{first, quiet}, {}, {second}} {
+	for n, transitions := range [][]alert.Transition{{first, quiet}, {}, {second}} {
 		if won, err := w.Append(t.Context(), entry("g", int64(n+1), "me", transitions...)); err != nil || !won {
 			t.Fatal(won, err)
 		}

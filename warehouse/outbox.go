@@ -8,7 +8,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Topics lists every topic that the log has something for.
@@ -25,20 +25,20 @@ func (w *Warehouse) Topics(ctx context.Context) ([]string, error) {
 
 // Latest calls do with the latest transition of each fingerprint that each group has for each topic, and the number of the
 // group's last entry about it. The transitions say only which they are and where they go.
-func (w *Warehouse) Latest(ctx context.Context, do func(group string, n int64, t churn.Transition) error) error {
+func (w *Warehouse) Latest(ctx context.Context, do func(group string, n int64, t alert.Transition) error) error {
 	return w.outgoing(ctx, "outbox_latest", nil, do)
 }
 
 // Unnoted does the same with every transition of which no delivery to the destination is noted.
-func (w *Warehouse) Unnoted(ctx context.Context, destination string, do func(group string, n int64, t churn.Transition) error) error {
+func (w *Warehouse) Unnoted(ctx context.Context, destination string, do func(group string, n int64, t alert.Transition) error) error {
 	return w.outgoing(ctx, "outbox_unnoted", clickhouse.Parameters{"destination": destination}, do)
 }
 
-func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickhouse.Parameters, do func(string, int64, churn.Transition) error) error {
+func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickhouse.Parameters, do func(string, int64, alert.Transition) error) error {
 	return w.each(ctx, name, clickhouse.WithParameters(parameters), func(scan func(...any) error) error {
 		var group string
 		var n uint64
-		var t churn.Transition
+		var t alert.Transition
 		var episode, sequence uint32
 		if err := scan(&group, &n, &t.Topic, &t.Key, &t.ID, &t.Fingerprint, &episode, &sequence); err != nil {
 			return err
@@ -49,10 +49,10 @@ func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickh
 }
 
 // Noted calls do with the greatest (episode, sequence) of each fingerprint of which a delivery to the destination is noted.
-func (w *Warehouse) Noted(ctx context.Context, destination string, do func(churn.Transition) error) error {
+func (w *Warehouse) Noted(ctx context.Context, destination string, do func(alert.Transition) error) error {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"destination": destination})
 	return w.each(ctx, "outbox_noted", parameters, func(scan func(...any) error) error {
-		var t churn.Transition
+		var t alert.Transition
 		var episode, sequence uint32
 		if err := scan(&t.Fingerprint, &episode, &sequence); err != nil {
 			return err
@@ -64,12 +64,12 @@ func (w *Warehouse) Noted(ctx context.Context, destination string, do func(churn
 
 // Ended returns the last published transition of alerts that stand resolved since before an instant, and of which no delivery
 // to the destination is noted: at most limit, in the order of fingerprints, after the given one.
-func (w *Warehouse) Ended(ctx context.Context, destination string, before time.Time, after string, limit int) (ended []churn.Transition, err error) {
+func (w *Warehouse) Ended(ctx context.Context, destination string, before time.Time, after string, limit int) (ended []alert.Transition, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{
 		"destination": destination, "before": timeParameter(before), "after": after, "limit": strconv.Itoa(limit),
 	})
 	err = w.each(ctx, "outbox_ended", parameters, func(scan func(...any) error) error {
-		var t churn.Transition
+		var t alert.Transition
 		var episode, sequence uint32
 		if err := scan(&t.Topic, &t.Key, &t.ID, &t.Fingerprint, &episode, &sequence); err != nil {
 			return err
@@ -95,12 +95,12 @@ func (w *Warehouse) Begin(ctx context.Context, destination string, at time.Time)
 	if err := w.exec(ctx, "note_earlier", parameters); err != nil {
 		return since, fmt.Errorf("beginning with %s: %w", destination, err)
 	}
-	return at, w.Delivered(ctx, destination, at, []churn.Delivery{{Outcome: churn.DeliveryBegun}})
+	return at, w.Delivered(ctx, destination, at, []alert.Delivery{{Outcome: alert.DeliveryBegun}})
 }
 
 // Standing returns what people were told of and that is not over: of each fingerprint the latest published transition.
-func (w *Warehouse) Standing(ctx context.Context) (standing []churn.Transition, err error) {
-	err = w.eachLog(ctx, "log_standing", clickhouse.WithParameters(nil), func(_ churn.Entry, _ uint32, t churn.Transition) { standing = append(standing, t) })
+func (w *Warehouse) Standing(ctx context.Context) (standing []alert.Transition, err error) {
+	err = w.eachLog(ctx, "log_standing", clickhouse.WithParameters(nil), func(_ alert.Entry, _ uint32, t alert.Transition) { standing = append(standing, t) })
 	if err != nil {
 		return nil, fmt.Errorf("reading which alerts stand open: %w", err)
 	}
@@ -109,9 +109,9 @@ func (w *Warehouse) Standing(ctx context.Context) (standing []churn.Transition, 
 
 // Week returns what a digest is made of: where alerts stood at `to` that were open then or ended since `from`, those with most
 // value at risk first.
-func (w *Warehouse) Week(ctx context.Context, from, to time.Time) (alerts []churn.Transition, err error) {
+func (w *Warehouse) Week(ctx context.Context, from, to time.Time) (alerts []alert.Transition, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)})
-	err = w.eachLog(ctx, "alerts_of_week", parameters, func(_ churn.Entry, _ uint32, t churn.Transition) { alerts = append(alerts, t) })
+	err = w.eachLog(ctx, "alerts_of_week", parameters, func(_ alert.Entry, _ uint32, t alert.Transition) { alerts = append(alerts, t) })
 	if err != nil {
 		return nil, fmt.Errorf("reading the alerts of a week: %w", err)
 	}

@@ -6,25 +6,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
 	w := open(t)
-	id := func(name string) string { return churn.Fingerprint(name, nil) }
-	resolved := func(t churn.Transition) churn.Transition {
-		t.State, t.ResolvedAt = churn.Resolved, now()
+	id := func(name string) string { return alert.Fingerprint(name, nil) }
+	resolved := func(t alert.Transition) alert.Transition {
+		t.State, t.ResolvedAt = alert.Resolved, now()
 		return t
 	}
-	handoff, quiet := firing(id("h"), 1, 1, churn.Firing), firing(id("q"), 1, 1, churn.Pending)
+	handoff, quiet := firing(id("h"), 1, 1, alert.Firing), firing(id("q"), 1, 1, alert.Pending)
 	handoff.Topic, quiet.Topic = "churn.handoffs", ""
-	never := resolved(firing(id("a"), 2, 1, churn.Resolved)) // an episode that never fired
+	never := resolved(firing(id("a"), 2, 1, alert.Resolved)) // an episode that never fired
 	never.Topic = ""
-	entries := []churn.Entry{
-		entry("g", 1, "me", firing(id("a"), 1, 1, churn.Firing), handoff, quiet),
-		entry("g", 2, "me", resolved(firing(id("a"), 1, 2, churn.Resolved)), firing(id("b"), 1, 1, churn.Firing)),
+	entries := []alert.Entry{
+		entry("g", 1, "me", firing(id("a"), 1, 1, alert.Firing), handoff, quiet),
+		entry("g", 2, "me", resolved(firing(id("a"), 1, 2, alert.Resolved)), firing(id("b"), 1, 1, alert.Firing)),
 		entry("g", 3, "me", never),
-		entry("other", 1, "me", firing(id("c"), 1, 1, churn.Firing)),
+		entry("other", 1, "me", firing(id("c"), 1, 1, alert.Firing)),
 	}
 	for _, e := range entries {
 		if won, err := w.Append(t.Context(), e); err != nil || !won {
@@ -35,9 +35,9 @@ func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
 		t.Error(topics, err)
 	}
 	names := map[string]string{id("a"): "a", id("b"): "b", id("c"): "c", id("h"): "h"}
-	collect := func(into *[]string) func(string, int64, churn.Transition) error {
-		return func(group string, n int64, x churn.Transition) error {
-			if x.ID != churn.TransitionID(x.Fingerprint, x.Episode, x.Sequence) || x.Key != x.Fingerprint {
+	collect := func(into *[]string) func(string, int64, alert.Transition) error {
+		return func(group string, n int64, x alert.Transition) error {
+			if x.ID != alert.TransitionID(x.Fingerprint, x.Episode, x.Sequence) || x.Key != x.Fingerprint {
 				t.Errorf("%+v", x)
 			}
 			*into = append(*into, fmt.Sprintf("%s/%d %s %s-%d-%d", group, n, x.Topic, names[x.Fingerprint], x.Episode, x.Sequence))
@@ -68,7 +68,7 @@ func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
 	}
 
 	var noted []string
-	note := func(x churn.Transition) error {
+	note := func(x alert.Transition) error {
 		noted = append(noted, fmt.Sprintf("%s-%d-%d", names[x.Fingerprint], x.Episode, x.Sequence))
 		slices.Sort(noted)
 		return nil
@@ -102,9 +102,9 @@ func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
 func TestAPageOfTheLogIsBounded(t *testing.T) {
 	w := open(t)
 	for n, size := range []int{3, 1, 1, 7, 1} {
-		var transitions []churn.Transition
+		var transitions []alert.Transition
 		for i := range size {
-			transitions = append(transitions, firing(fmt.Sprintf("f%d-%d", n, i), 1, 1, churn.Firing))
+			transitions = append(transitions, firing(fmt.Sprintf("f%d-%d", n, i), 1, 1, alert.Firing))
 		}
 		if won, err := w.Append(t.Context(), entry("g", int64(n+1), "me", transitions...)); err != nil || !won {
 			t.Fatal(won, err)
@@ -131,9 +131,9 @@ func TestAPageOfTheLogIsBounded(t *testing.T) {
 	}
 }
 
-func accepted(transitions ...churn.Transition) (deliveries []churn.Delivery) {
+func accepted(transitions ...alert.Transition) (deliveries []alert.Delivery) {
 	for _, t := range transitions {
-		deliveries = append(deliveries, churn.Delivery{Transition: t, Outcome: churn.DeliveryAccepted})
+		deliveries = append(deliveries, alert.Delivery{Transition: t, Outcome: alert.DeliveryAccepted})
 	}
 	return deliveries
 }
@@ -141,12 +141,12 @@ func accepted(transitions ...churn.Transition) (deliveries []churn.Delivery) {
 // A destination that is new is not told what was published before it was there, and begins once.
 func TestADestinationBegins(t *testing.T) {
 	w := open(t)
-	if won, err := w.Append(t.Context(), entry("g", 1, "me", firing("a", 1, 1, churn.Firing))); err != nil || !won {
+	if won, err := w.Append(t.Context(), entry("g", 1, "me", firing("a", 1, 1, alert.Firing))); err != nil || !won {
 		t.Fatal(won, err)
 	}
 	unnoted := func(destination string) (n int) {
 		t.Helper()
-		if err := w.Unnoted(t.Context(), destination, func(string, int64, churn.Transition) error { n++; return nil }); err != nil {
+		if err := w.Unnoted(t.Context(), destination, func(string, int64, alert.Transition) error { n++; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -167,7 +167,7 @@ func TestADestinationBegins(t *testing.T) {
 			t.Errorf("%s: %d transitions are to be delivered, want %d", c.destination, n, c.unnoted)
 		}
 	}
-	if err := w.Noted(t.Context(), "born before the entry", func(x churn.Transition) error {
+	if err := w.Noted(t.Context(), "born before the entry", func(x alert.Transition) error {
 		t.Errorf("the marker is taken for a delivery: %+v", x)
 		return nil
 	}); err != nil {
@@ -178,13 +178,13 @@ func TestADestinationBegins(t *testing.T) {
 // What stands is what people were last told of each alert, where that is not its end.
 func TestStandingIsWhatPeopleWereTold(t *testing.T) {
 	w := open(t)
-	untold := func(x churn.Transition) churn.Transition {
+	untold := func(x alert.Transition) alert.Transition {
 		x.Topic = ""
 		return x
 	}
-	for n, transitions := range [][]churn.Transition{
-		{firing("open", 1, 1, churn.Firing), firing("over", 1, 1, churn.Firing), untold(firing("holdout", 1, 1, churn.Firing)), firing("acked", 1, 1, churn.Firing)},
-		{firing("over", 1, 2, churn.Resolved), firing("acked", 1, 2, churn.Acknowledged), untold(firing("open", 1, 2, churn.Firing))},
+	for n, transitions := range [][]alert.Transition{
+		{firing("open", 1, 1, alert.Firing), firing("over", 1, 1, alert.Firing), untold(firing("holdout", 1, 1, alert.Firing)), firing("acked", 1, 1, alert.Firing)},
+		{firing("over", 1, 2, alert.Resolved), firing("acked", 1, 2, alert.Acknowledged), untold(firing("open", 1, 2, alert.Firing))},
 	} {
 		if won, err := w.Append(t.Context(), entry("g", int64(n+1), "me", transitions...)); err != nil || !won {
 			t.Fatal(won, err)
@@ -206,21 +206,21 @@ func TestStandingIsWhatPeopleWereTold(t *testing.T) {
 // A week's digest is made of what stood open at its end or ended within it, without the holdout and without what came later.
 func TestAWeekIsWhatStoodOrEnded(t *testing.T) {
 	w := open(t)
-	about := func(x churn.Transition) churn.Transition {
+	about := func(x alert.Transition) alert.Transition {
 		x.Identity = map[string]string{"account_id": "A"}
-		if x.State == churn.Resolved {
+		if x.State == alert.Resolved {
 			x.ResolvedAt = now()
 		}
 		return x
 	}
-	held := about(firing("holdout", 1, 1, churn.Firing))
-	held.Arm = churn.Holdout
-	ofRule := firing("rule", 1, 1, churn.NoData)
+	held := about(firing("holdout", 1, 1, alert.Firing))
+	held.Arm = alert.Holdout
+	ofRule := firing("rule", 1, 1, alert.NoData)
 	ofRule.Identity = nil
-	first := entry("g", 1, "me", about(firing("open", 1, 1, churn.Firing)), about(firing("over", 1, 1, churn.Resolved)), about(firing("waits", 1, 1, churn.Pending)), held, ofRule)
-	second := entry("g", 2, "me", about(firing("open", 1, 2, churn.Resolved)), about(firing("later", 1, 1, churn.Firing)))
+	first := entry("g", 1, "me", about(firing("open", 1, 1, alert.Firing)), about(firing("over", 1, 1, alert.Resolved)), about(firing("waits", 1, 1, alert.Pending)), held, ofRule)
+	second := entry("g", 2, "me", about(firing("open", 1, 2, alert.Resolved)), about(firing("later", 1, 1, alert.Firing)))
 	first.At, second.At = now(), now().Add(48*time.Hour)
-	for _, e := range []churn.Entry{first, second} {
+	for _, e := range []alert.Entry{first, second} {
 		if won, err := w.Append(t.Context(), e); err != nil || !won {
 			t.Fatal(won, err)
 		}

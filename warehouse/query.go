@@ -11,8 +11,10 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
-	"github.com/aftershock/aftershock/churn"
 	"github.com/shopspring/decimal"
+
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // each runs queries/name.sql and calls row for each of its rows.
@@ -47,7 +49,7 @@ var (
 )
 
 // Rows runs a rule's query as of an instant, which the query reads as {at:DateTime64(3, 'UTC')}.
-func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
+func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]alert.Row, error) {
 	w.keeping.RLock()
 	defer w.keeping.RUnlock()
 	ctx, cancel := w.asRule(ctx, at)
@@ -69,7 +71,7 @@ func rowsOf[C interface {
 	Next() bool
 	Scan(cells ...any) error
 	Err() error
-}, columns []C) (all []churn.Row, err error) {
+}, columns []C) (all []alert.Row, err error) {
 	for rows.Next() {
 		cells := make([]any, len(columns))
 		for i, c := range columns {
@@ -78,7 +80,7 @@ func rowsOf[C interface {
 		if err := rows.Scan(cells...); err != nil {
 			return nil, err
 		}
-		row := make(churn.Row, len(columns))
+		row := make(alert.Row, len(columns))
 		for i, c := range columns {
 			row[c.Name()] = plain(reflect.ValueOf(cells[i]).Elem())
 		}
@@ -101,7 +103,7 @@ func tooSlow(err error) error {
 	return err
 }
 
-// plain turns what the driver scanned into the few types that churn.Row allows.
+// plain turns what the driver scanned into the few types that alert.Row allows.
 func plain(v reflect.Value) any {
 	switch x := v.Interface().(type) {
 	case decimal.Decimal:
@@ -141,7 +143,7 @@ func plain(v reflect.Value) any {
 }
 
 // Columns asks the server which columns a rule's query has, without running it. A mistake in the query is an error.
-func (w *Warehouse) Columns(ctx context.Context, text string) ([]churn.Column, error) {
+func (w *Warehouse) Columns(ctx context.Context, text string) ([]alert.Column, error) {
 	ctx, cancel := w.within(ctx)
 	defer cancel()
 	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(w.clock())}))
@@ -151,9 +153,9 @@ func (w *Warehouse) Columns(ctx context.Context, text string) ([]churn.Column, e
 		return nil, err
 	}
 	defer rows.Close()
-	var columns []churn.Column
+	var columns []alert.Column
 	for rows.Next() {
-		var c churn.Column
+		var c alert.Column
 		var ignored [5]string
 		if err := rows.Scan(&c.Name, &c.Type, &ignored[0], &ignored[1], &ignored[2], &ignored[3], &ignored[4]); err != nil {
 			return nil, fmt.Errorf("reading the columns of a query: %w", err)
@@ -164,7 +166,7 @@ func (w *Warehouse) Columns(ctx context.Context, text string) ([]churn.Column, e
 }
 
 // Subjects tells what alerts say about contracts (or, without a contract id, about accounts), as known at an instant.
-func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error) {
+func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -185,12 +187,12 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 		}
 		return clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)})(c)
 	}
-	subjects := map[churn.ContractKey]churn.Subject{}
+	subjects := map[churn.ContractKey]alert.Subject{}
 	owners := map[churn.ContractKey]churn.Owners{} // imported ones supersede what the deal said
 	err = w.each(ctx, "subject_contracts", options, func(scan func(...any) error) error {
 		var key churn.ContractKey
-		var s churn.Subject
-		c := churn.ContractBrief{Contributions: []churn.ContributionBrief{}}
+		var s alert.Subject
+		c := alert.ContractBrief{Contributions: []alert.ContributionBrief{}}
 		var arr *decimal.Decimal
 		var band string
 		var answers churn.Owners
@@ -208,10 +210,10 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 			c.ARR = arr.StringFixedBank(2)
 		}
 		for i := range components {
-			c.Contributions = append(c.Contributions, churn.ContributionBrief{Component: components[i], Points: points[i], Value: values[i], Evidence: evidence[i]})
+			c.Contributions = append(c.Contributions, alert.ContributionBrief{Component: components[i], Points: points[i], Value: values[i], Evidence: evidence[i]})
 		}
 		account := churn.ContractKey{AccountID: key.AccountID}
-		subjects[account] = churn.Subject{Account: s.Account, Evidence: subjects[account].Evidence}
+		subjects[account] = alert.Subject{Account: s.Account, Evidence: subjects[account].Evidence}
 		answers.Team = s.Account.Team
 		s.Contract, owners[key] = &c, answers
 		subjects[key] = s
@@ -235,7 +237,7 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 			return nil // accepted by a build that was less strict: an alert without a brief is better than none
 		}
 		record.Owners = owners[key]
-		brief := churn.Handoff(&record, s.Contract.Score())
+		brief := alert.Handoff(&record, s.Contract.Score())
 		s.Brief = &brief
 		subjects[key] = s
 		return nil
@@ -245,7 +247,7 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 	}
 	err = w.each(ctx, "subject_evidence", options, func(scan func(...any) error) error {
 		var account, contract, strength string
-		var e churn.Evidence
+		var e alert.Evidence
 		if err := scan(&account, &contract, &e.TicketID, &e.Class, &strength, &e.Confidence, &e.Quote, &e.LagDays, &e.At); err != nil {
 			return err
 		}
@@ -266,7 +268,7 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 	return subjects, nil
 }
 
-func hasTicket(all []churn.Evidence, e churn.Evidence) bool {
+func hasTicket(all []alert.Evidence, e alert.Evidence) bool {
 	for _, x := range all {
 		if x.TicketID == e.TicketID && x.Class == e.Class {
 			return true

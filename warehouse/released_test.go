@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // A connection is used again as soon as an insert has ended. The driver watches the context of an insert, and its watch must
@@ -25,11 +25,11 @@ func TestTheConnectionOfAnInsertStaysOpen(t *testing.T) {
 		}()
 	}
 	for i := range 100 {
-		d := []churn.Delivery{{Transition: churn.Transition{Fingerprint: "f", Episode: i + 1}}}
+		d := []alert.Delivery{{Transition: alert.Transition{Fingerprint: "f", Episode: i + 1}}}
 		if err := w.Delivered(t.Context(), "d", now(), d); err != nil {
 			t.Fatalf("insert %d: %v", i, err)
 		}
-		if err := w.Noted(t.Context(), "d", func(churn.Transition) error { return nil }); err != nil {
+		if err := w.Noted(t.Context(), "d", func(alert.Transition) error { return nil }); err != nil {
 			t.Fatalf("the query after insert %d: %v", i, err)
 		}
 	}

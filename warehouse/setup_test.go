@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/attempts"
 	"github.com/aftershock/aftershock/testservers"
 )
 
@@ -180,7 +181,7 @@ func attemptOf(t churn.SupportTicket) churn.Classification {
 	c := churn.Classification{ModelVersion: "test"}
 	if t.Category == "attempt" {
 		c.At = t.OpenedAt
-		c.Findings = []churn.Finding{{Class: churn.ClassPriceReduction, Strength: churn.Strong, Confidence: 0.9, Quote: "lower it", At: t.OpenedAt, Rule: "test"}}
+		c.Findings = []churn.Finding{{Class: attempts.ClassPriceReduction, Strength: churn.Strong, Confidence: 0.9, Quote: "lower it", At: t.OpenedAt, Rule: "test"}}
 	}
 	return c
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Past answers rules as of one instant of the past after the other, and is told beforehand what will be asked of the next. A view
@@ -100,7 +101,7 @@ func (p *Past) Expect(ctx context.Context, at time.Time, queries []string) {
 }
 
 // Rows implements rules.Warehouse.
-func (p *Past) Rows(ctx context.Context, text string, at time.Time) ([]churn.Row, error) {
+func (p *Past) Rows(ctx context.Context, text string, at time.Time) ([]alert.Row, error) {
 	for _, s := range p.foretold() {
 		if rows, answered := p.ask(ctx, s, text, at); answered {
 			return rows, nil
@@ -116,7 +117,7 @@ func (p *Past) foretold() []*side {
 }
 
 // ask asks one side, where it is of this instant and knows the query. After a failure nothing is kept: the session may be gone.
-func (p *Past) ask(ctx context.Context, s *side, text string, at time.Time) (rows []churn.Row, answered bool) {
+func (p *Past) ask(ctx context.Context, s *side, text string, at time.Time) (rows []alert.Row, answered bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.plan == nil || !s.at.Equal(at) || s.plan.answers[text] == "" {
@@ -185,7 +186,7 @@ func (p *Past) execute(ctx context.Context, s *side, name string, v keptView) er
 }
 
 // rows is the reading of Warehouse.Rows, in the session.
-func (p *Past) rows(ctx context.Context, s *side, text string) ([]churn.Row, error) {
+func (p *Past) rows(ctx context.Context, s *side, text string) ([]alert.Row, error) {
 	ctx, cancel := p.warehouse.asRule(ctx, s.at)
 	defer cancel()
 	rows, err := s.session.QueryContext(ctx, text)
@@ -204,6 +205,6 @@ func (p *Past) rows(ctx context.Context, s *side, text string) ([]churn.Row, err
 func (v *View) table() string { return v.Name + "_snapshot" }
 
 // Subjects says nothing of any contract: what an alert would have said is not worked out, as nobody is told.
-func (p *Past) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]churn.Subject, error) {
+func (p *Past) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
 	return nil, nil
 }

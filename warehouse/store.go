@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/aftershock/aftershock/churn"
 	"github.com/shopspring/decimal"
+
+	"github.com/aftershock/aftershock/churn"
 )
 
 // refused says that the server or the driver found fault with the rows themselves: trying again cannot help.
@@ -27,12 +28,12 @@ var dataErrors = map[int32]bool{
 
 // InsertDeals stores blocks of NewDealBlock in one insert, all or nothing, and stamps the events that nothing else dates. The
 // token makes a plain retry of the same insert store nothing twice.
-func (w *Warehouse) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.DealEvent]) error {
+func (w *Warehouse) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error {
 	return insertBlocks(ctx, w, "inserting %d deals", "insert_deals", token, known, blocks)
 }
 
 // InsertTickets stores blocks of NewTicketBlock, as InsertDeals does.
-func (w *Warehouse) InsertTickets(ctx context.Context, token string, known time.Time, blocks []churn.Block[churn.TicketEvent]) error {
+func (w *Warehouse) InsertTickets(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.TicketEvent]) error {
 	return insertBlocks(ctx, w, "inserting %d tickets", "insert_tickets", token, known, blocks)
 }
 
@@ -46,12 +47,12 @@ func (w *Warehouse) StoreTickets(ctx context.Context, token string, events []chu
 	return w.InsertTickets(ctx, token, w.clock(), blocksOf(w.NewTicketBlock, events))
 }
 
-func blocksOf[E any](open func() churn.Block[E], events []E) []churn.Block[E] {
+func blocksOf[E any](open func() churn.Batch[E], events []E) []churn.Batch[E] {
 	b := open()
 	for i := range events {
 		b.Add(&events[i])
 	}
-	return []churn.Block[E]{b}
+	return []churn.Batch[E]{b}
 }
 
 // StoreRejected inserts what was refused, all or nothing.

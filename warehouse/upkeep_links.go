@@ -12,42 +12,43 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/links"
 )
 
 type linked struct {
-	churn.Link
+	links.Link
 	account     string
 	attemptFrom time.Time // of the version that it came from
 }
 
 type unlinked struct {
-	churn.Unmatched
+	links.Unmatched
 	account string
 }
 
 // link writes the links that follow from a step's deals and attempts, and returns how many rows that were.
 func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
-	var deals map[string][]churn.DealVersion
-	var attempts map[string][]churn.AttemptVersion
+	var deals map[string][]links.DealVersion
+	var attempts map[string][]links.AttemptVersion
 	g, together := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { deals, err = u.deals(together, s); return err })
 	g.Go(func() (err error) { attempts, err = u.attempts(together, s); return err })
 	if err := g.Wait(); err != nil {
 		return 0, fmt.Errorf("reading what to link: %w", err)
 	}
-	var links []linked
+	var rows []linked
 	var unmatched []unlinked
 	for account, versions := range attempts {
-		found, left := churn.LinkAccount(deals[account], versions)
+		found, left := links.LinkAccount(deals[account], versions)
 		for _, l := range found {
-			links = append(links, linked{l, account, versions[l.Attempt].From})
+			rows = append(rows, linked{l, account, versions[l.Attempt].From})
 		}
 		for _, l := range left {
 			unmatched = append(unmatched, unlinked{l, account})
 		}
 	}
 	// Sorted rows make the same bytes at every run.
-	slices.SortFunc(links, func(a, b linked) int {
+	slices.SortFunc(rows, func(a, b linked) int {
 		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.ContractID, b.ContractID), cmp.Compare(a.TicketID, b.TicketID), a.From.Compare(b.From))
 	})
 	slices.SortFunc(unmatched, func(a, b unlinked) int {
@@ -56,7 +57,7 @@ func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
 	g, together = errgroup.WithContext(ctx)
 	g.Go(func() error {
 		parameters := s.parameters()
-		if parameters["links"], err = native(newLinkBlock(), links); err != nil {
+		if parameters["links"], err = native(newLinkBlock(), rows); err != nil {
 			return err
 		}
 		written, err = u.write(together, "upkeep_links", parameters)
@@ -72,10 +73,10 @@ func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
 	return written, g.Wait()
 }
 
-func (u *Upkeep) deals(ctx context.Context, s step) (map[string][]churn.DealVersion, error) {
-	deals := map[string][]churn.DealVersion{}
+func (u *Upkeep) deals(ctx context.Context, s step) (map[string][]links.DealVersion, error) {
+	deals := map[string][]links.DealVersion{}
 	return deals, u.read(ctx, "deals_to_link", s.parameters(), func(scan func(...any) error) error {
-		var d churn.DealVersion
+		var d links.DealVersion
 		var account, dealType, outcome string
 		if err := scan(&account, &d.From, &d.To, &d.DealID, &d.ContractID, &d.RenewalOf, &dealType, &outcome, &d.ClosedAt, &d.EndsAt); err != nil {
 			return err
@@ -86,10 +87,10 @@ func (u *Upkeep) deals(ctx context.Context, s step) (map[string][]churn.DealVers
 	})
 }
 
-func (u *Upkeep) attempts(ctx context.Context, s step) (map[string][]churn.AttemptVersion, error) {
-	attempts := map[string][]churn.AttemptVersion{}
+func (u *Upkeep) attempts(ctx context.Context, s step) (map[string][]links.AttemptVersion, error) {
+	attempts := map[string][]links.AttemptVersion{}
 	return attempts, u.read(ctx, "attempts_to_link", s.parameters(), func(scan func(...any) error) error {
-		var a churn.AttemptVersion
+		var a links.AttemptVersion
 		var account string
 		err := scan(&account, &a.From, &a.To, &a.TicketID, &a.ContractID, &a.At)
 		attempts[account] = append(attempts[account], a)

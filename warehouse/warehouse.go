@@ -21,7 +21,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Config says where the warehouse is.
@@ -29,7 +29,7 @@ type Config struct {
 	Addr              string        `yaml:"addr" env:"ADDR" doc:"host:port of ClickHouse's native protocol"`
 	Database          string        `yaml:"database" env:"DATABASE" doc:"database that holds everything; migrate creates it"`
 	User              string        `yaml:"user" env:"USER" doc:"user name"`
-	Password          churn.Secret  `yaml:"password" env:"PASSWORD" doc:"password; better from a file or the environment than from here"`
+	Password          dial.Secret   `yaml:"password" env:"PASSWORD" doc:"password; better from a file or the environment than from here"`
 	PasswordFile      string        `yaml:"password_file" env:"PASSWORD_FILE" doc:"file that holds the password; a last line break is dropped"`
 	TLS               bool          `yaml:"tls" env:"TLS" doc:"connect with TLS"`
 	CAFile            string        `yaml:"ca_file" env:"CA_FILE" doc:"PEM file of the authorities to trust; default: the system's"`

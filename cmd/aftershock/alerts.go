@@ -17,6 +17,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -30,7 +31,7 @@ func alertsCommand() *cobra.Command {
 }
 
 // openStates are those of an episode that has not ended.
-var openStates = []churn.State{churn.Firing, churn.Reminder, churn.Acknowledged, churn.Snoozed}
+var openStates = []alert.State{alert.Firing, alert.Reminder, alert.Acknowledged, alert.Snoozed}
 
 func alertsList() *cobra.Command {
 	var filter warehouse.AlertFilter
@@ -57,13 +58,13 @@ func alertsList() *cobra.Command {
 		} else if len(states) > 0 {
 			filter.States = nil
 			for _, s := range states {
-				if s := churn.State(s); !s.Published() && s != churn.Pending {
+				if s := alert.State(s); !s.Published() && s != alert.Pending {
 					return usageError{fmt.Errorf("--state %q: states are firing, reminder, acknowledged, snoozed, pending and resolved", s)}
 				}
-				filter.States = append(filter.States, churn.State(s))
+				filter.States = append(filter.States, alert.State(s))
 			}
 		}
-		var alerts []churn.Transition
+		var alerts []alert.Transition
 		err := withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
@@ -91,7 +92,7 @@ func alertsList() *cobra.Command {
 type alertLine struct {
 	Fingerprint string            `json:"fingerprint"`
 	Episode     int               `json:"episode"`
-	State       churn.State       `json:"state"`
+	State       alert.State       `json:"state"`
 	Reason      string            `json:"reason"`
 	Rule        string            `json:"rule"`
 	Severity    string            `json:"severity"`
@@ -103,11 +104,11 @@ type alertLine struct {
 	StartsAt    *time.Time        `json:"starts_at"`
 	By          string            `json:"by,omitempty"`
 	Disposition churn.Disposition `json:"disposition,omitempty"`
-	Untold      churn.Untold      `json:"untold,omitempty"`
+	Untold      alert.Untold      `json:"untold,omitempty"`
 	Summary     string            `json:"summary"`
 }
 
-func lineOf(t churn.Transition) alertLine {
+func lineOf(t alert.Transition) alertLine {
 	l := alertLine{
 		Fingerprint: t.Fingerprint, Episode: t.Episode, State: t.State, Reason: t.Reason, Rule: t.Rule, Severity: t.Severity, AccountID: t.AccountID,
 		ContractID: t.ContractID, Owner: t.Labels["owner"], By: t.By, Disposition: t.Disposition, Untold: t.Untold, Summary: t.Annotations["summary"],
@@ -124,7 +125,7 @@ func lineOf(t churn.Transition) alertLine {
 // shown is how much of a fingerprint a person has to type.
 const shown = 10
 
-func alertTable(alerts []churn.Transition) string {
+func alertTable(alerts []alert.Transition) string {
 	if len(alerts) == 0 {
 		return "no alerts"
 	}
@@ -133,7 +134,7 @@ func alertTable(alerts []churn.Transition) string {
 	for _, a := range alerts {
 		l := lineOf(a)
 		state, since := string(l.State), ""
-		if l.By != "" && l.State != churn.Resolved {
+		if l.By != "" && l.State != alert.Resolved {
 			state += " (" + visible(l.By) + ")"
 		}
 		if l.StartsAt != nil {
@@ -146,7 +147,7 @@ func alertTable(alerts []churn.Transition) string {
 }
 
 // atRisk is what is at stake, for a person.
-func atRisk(a churn.Transition) string {
+func atRisk(a alert.Transition) string {
 	amount, known := a.ValueAtRisk.Amount.Float64()
 	if !a.ValueAtRisk.Known || !known {
 		return ""
@@ -155,18 +156,18 @@ func atRisk(a churn.Transition) string {
 }
 
 // theAlert finds the one alert whose fingerprint begins so.
-func theAlert(ctx context.Context, w *warehouse.Warehouse, prefix string) (churn.Transition, error) {
+func theAlert(ctx context.Context, w *warehouse.Warehouse, prefix string) (alert.Transition, error) {
 	if prefix == "" {
-		return churn.Transition{}, usageError{errors.New("the alert: give its fingerprint or the beginning of it")}
+		return alert.Transition{}, usageError{errors.New("the alert: give its fingerprint or the beginning of it")}
 	}
 	found, err := w.Alerts(ctx, warehouse.AlertFilter{Fingerprint: prefix, Limit: 2})
 	switch {
 	case err != nil:
-		return churn.Transition{}, err
+		return alert.Transition{}, err
 	case len(found) == 0:
-		return churn.Transition{}, fmt.Errorf("no alert's fingerprint begins with %q: `aftershock alerts list --all` shows them", prefix)
+		return alert.Transition{}, fmt.Errorf("no alert's fingerprint begins with %q: `aftershock alerts list --all` shows them", prefix)
 	case len(found) > 1:
-		return churn.Transition{}, fmt.Errorf("several alerts' fingerprints begin with %q, for example %s and %s: give more of it", prefix, found[0].Fingerprint, found[1].Fingerprint)
+		return alert.Transition{}, fmt.Errorf("several alerts' fingerprints begin with %q, for example %s and %s: give more of it", prefix, found[0].Fingerprint, found[1].Fingerprint)
 	}
 	return found[0], nil
 }
@@ -175,7 +176,7 @@ func theAlert(ctx context.Context, w *warehouse.Warehouse, prefix string) (churn
 type explained struct {
 	Alert   alertLine         `json:"alert"`
 	Why     map[string]string `json:"annotations"`
-	Subject churn.Subject     `json:"subject"` // as known when the alert last changed
+	Subject alert.Subject     `json:"subject"` // as known when the alert last changed
 	History []historyLine     `json:"history"`
 	Others  []alertLine       `json:"other_alerts"` // of the account
 }
@@ -183,12 +184,12 @@ type explained struct {
 type historyLine struct {
 	At          time.Time         `json:"at"`
 	Episode     int               `json:"episode"`
-	State       churn.State       `json:"state"`
+	State       alert.State       `json:"state"`
 	Reason      string            `json:"reason"`
 	By          string            `json:"by,omitempty"`
 	Why         string            `json:"why,omitempty"`
 	Disposition churn.Disposition `json:"disposition,omitempty"`
-	Untold      churn.Untold      `json:"untold,omitempty"`
+	Untold      alert.Untold      `json:"untold,omitempty"`
 }
 
 func alertsShow() *cobra.Command {

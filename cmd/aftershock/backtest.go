@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/hindsight"
+	"github.com/aftershock/aftershock/churn/outcomes"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
@@ -22,7 +22,7 @@ import (
 // past is what a backtest found: what rules would have said, and whether that foretold what became of contracts.
 type past struct {
 	*rules.BacktestReport
-	Outcomes *hindsight.Report `json:"outcomes"`
+	Outcomes *outcomes.Report `json:"outcomes"`
 
 	terms []churn.Term
 }
@@ -86,7 +86,7 @@ says how.`,
 				return err
 			}
 		}
-		span := hindsight.Span{From: b.From, To: b.To}
+		span := outcomes.Span{From: b.From, To: b.To}
 		if span.Horizon, err = rules.ParseDuration(horizon); err != nil {
 			return usageError{fmt.Errorf("--horizon: %w", err)}
 		}
@@ -138,15 +138,15 @@ func readTruth(path string) ([]churn.Term, error) {
 }
 
 // judge holds the alerts against what became of contracts.
-func (p *past) judge(span hindsight.Span) (err error) {
+func (p *past) judge(span outcomes.Span) (err error) {
 	var names []string
-	var alerts []hindsight.Alert
+	var alerts []outcomes.Alert
 	for _, r := range p.Rules {
 		names = append(names, r.Rule)
 	}
 	for _, a := range p.Alerts {
 		// By its identity: an alert of an account names one of its contracts, but speaks of all.
-		alerts = append(alerts, hindsight.Alert{Rule: a.Rule, AccountID: a.Identity["account_id"], ContractID: a.Identity["contract_id"], At: a.FiredAt})
+		alerts = append(alerts, outcomes.Alert{Rule: a.Rule, AccountID: a.Identity["account_id"], ContractID: a.Identity["contract_id"], At: a.FiredAt})
 	}
 	p.Outcomes, err = span.Judge(p.terms, names, alerts)
 	return err
@@ -232,7 +232,7 @@ func writeBacktest(w io.Writer, r *past) error {
 }
 
 // writeOutcomes prints how well each rule did, and how that is to be read.
-func writeOutcomes(b *strings.Builder, o *hindsight.Report) {
+func writeOutcomes(b *strings.Builder, o *outcomes.Report) {
 	t := screenTable(fmt.Sprintf("WHAT BECAME OF CONTRACTS: %d TERMS, %d LOST, %d DOWNGRADED", o.Terms, o.Churned, o.Downgraded),
 		table.Row{"rule", "precision", "recall", "days ahead", "lift", "verdict"})
 	for _, x := range o.Rules {
@@ -242,7 +242,7 @@ func writeOutcomes(b *strings.Builder, o *hindsight.Report) {
 		"went wrong while alerted as others with as many days to their end.\n", t.Render(), o.HorizonDays)
 }
 
-func shareText(s hindsight.Share) string {
+func shareText(s outcomes.Share) string {
 	switch {
 	case s.Of == 0:
 		return ""
@@ -252,7 +252,7 @@ func shareText(s hindsight.Share) string {
 	return fmt.Sprintf("%d of %d: %.0f %% (%.0f to %.0f)", s.Hits, s.Of, 100**s.Share, 100**s.Low, 100**s.High)
 }
 
-func leadText(m hindsight.Median) string {
+func leadText(m outcomes.Median) string {
 	if m.Median == nil {
 		return ""
 	}

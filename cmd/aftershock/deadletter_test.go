@@ -157,7 +157,7 @@ type blamed struct{}
 func (blamed) Error() string    { return "no such currency" }
 func (blamed) RowRefused() bool { return true }
 
-func (picky) InsertDeals(context.Context, string, time.Time, []churn.Block[churn.DealEvent]) error {
+func (picky) InsertDeals(context.Context, string, time.Time, []churn.Batch[churn.DealEvent]) error {
 	return blamed{}
 }
 

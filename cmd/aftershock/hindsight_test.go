@@ -10,17 +10,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aftershock/aftershock/hindsight"
+	"github.com/aftershock/aftershock/churn/outcomes"
 	"github.com/aftershock/aftershock/simulate"
+	"github.com/aftershock/aftershock/testservers/dataset"
 )
 
 // accountRules are those of the pack that speak of contracts or accounts; the others cannot be held against what became of them.
 var accountRules = []string{"EarlyRenegotiation", "ExpansionAtRisk", "HardDealHandoff", "PriceAboveAnticipated", "ReferenceAtRisk", "RenewalAtRisk", "RepeatedRenegotiation"}
 
 // backtested runs the command and returns what it says of outcomes.
-func backtested(t *testing.T, args ...string) *hindsight.Report {
+func backtested(t *testing.T, args ...string) *outcomes.Report {
 	t.Helper()
-	var r struct{ Outcomes *hindsight.Report }
+	var r struct{ Outcomes *outcomes.Report }
 	out := command(t, append([]string{"rules", "backtest", "--json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -91,7 +92,7 @@ func TestAlertsForetellWhatWasPutIn(t *testing.T) {
 // TestNoEvidenceInRavenStack: its negotiations and the classes of its tickets are drawn by hash, so what they lead to is chance.
 func TestNoEvidenceInRavenStack(t *testing.T) {
 	needEngine(t)
-	subscriptions, tickets := dataset(t, "ravenstack/subscriptions.csv"), dataset(t, "ravenstack/support_tickets.csv")
+	subscriptions, tickets := dataset.Path(t, "ravenstack/subscriptions.csv"), dataset.Path(t, "ravenstack/support_tickets.csv")
 	s := newServer(t)
 	for kind, export := range map[string]string{"deals": subscriptions, "tickets": tickets} {
 		command(t, "import", kind, "--map", "../../deploy/mappings/ravenstack/drawn/"+kind+".jq", export)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
@@ -151,12 +151,12 @@ func (h *holder) bringUpToDate(ctx context.Context) error {
 
 // settle waits until every chunk stamped at or before an instant is visible, then brings links up to date. Every record
 // that such a chunk can hold lies below the ends as they are now.
-func (h *holder) settle(ctx context.Context, at time.Time) (churn.TickStatus, string, error) {
+func (h *holder) settle(ctx context.Context, at time.Time) (alert.TickStatus, string, error) {
 	if !at.After(h.settled) {
-		return churn.TickRun, "", nil
+		return alert.TickRun, "", nil
 	}
 	if !at.After(h.waited) { // groups that share a tick wait once, not one after the other
-		return churn.TickIncomplete, h.why, nil
+		return alert.TickIncomplete, h.why, nil
 	}
 	asked := h.clock()
 	status, reason, err := h.await(ctx)
@@ -166,7 +166,7 @@ func (h *holder) settle(ctx context.Context, at time.Time) (churn.TickStatus, st
 	if err := h.bringUpToDate(ctx); err != nil {
 		return "", "", err
 	}
-	if status == churn.TickRun {
+	if status == alert.TickRun {
 		h.settled = asked
 	} else {
 		h.waited, h.why = asked, reason
@@ -174,7 +174,7 @@ func (h *holder) settle(ctx context.Context, at time.Time) (churn.TickStatus, st
 	return status, reason, nil
 }
 
-func (h *holder) await(ctx context.Context) (churn.TickStatus, string, error) {
+func (h *holder) await(ctx context.Context) (alert.TickStatus, string, error) {
 	ends, err := h.positions.Ends(ctx)
 	if err != nil {
 		return "", "", err
@@ -189,14 +189,14 @@ func (h *holder) await(ctx context.Context) (churn.TickStatus, string, error) {
 			behind += n
 		}
 		if behind > most {
-			return churn.TickIncomplete, fmt.Sprintf("consumers were %d records behind, more than evaluate.max_lag %d", behind, most), nil
+			return alert.TickIncomplete, fmt.Sprintf("consumers were %d records behind, more than evaluate.max_lag %d", behind, most), nil
 		}
 	}
 	err = h.positions.Settled(ctx, ends, h.config.Evaluate.MaxWait)
 	if errors.Is(err, consumers.ErrBehind) {
-		return churn.TickIncomplete, err.Error(), nil
+		return alert.TickIncomplete, err.Error(), nil
 	}
-	return churn.TickRun, "", err
+	return alert.TickRun, "", err
 }
 
 // settleFeedback waits until what people did by an instant is visible. Where that takes too long it is answered when it is.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 func scoreCommand() *cobra.Command {
@@ -25,14 +26,14 @@ func scoreCommand() *cobra.Command {
 		h := enrichment.Score(&deal)
 		out := map[string]any{
 			"deal_id": deal.DealID, "band": h.Band, "hardness": nil, "coverage": h.Coverage, "missing": h.Missing,
-			"discount_depth": h.DiscountDepth, "model_version": h.ModelVersion, "contributions": []churn.ContributionBrief{},
+			"discount_depth": h.DiscountDepth, "model_version": h.ModelVersion, "contributions": []alert.ContributionBrief{},
 		}
 		if h.Band != churn.BandUnknown {
 			out["hardness"] = h.Score
 		}
-		var contributions []churn.ContributionBrief
+		var contributions []alert.ContributionBrief
 		for _, c := range h.Contributions {
-			contributions = append(contributions, churn.ContributionBrief{Component: c.Component, Points: c.Points, Value: c.Value, Evidence: c.Evidence})
+			contributions = append(contributions, alert.ContributionBrief{Component: c.Component, Points: c.Points, Value: c.Value, Evidence: c.Evidence})
 		}
 		out["contributions"] = contributions
 		return out, nil

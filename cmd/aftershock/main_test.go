@@ -296,20 +296,6 @@ func firstDifference(got, want string) string {
 	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
 }
 
-// dataset finds an export that nobody here wrote; a test that needs one skips where there is none.
-func dataset(t *testing.T, name string) string {
-	t.Helper()
-	for _, root := range []string{os.Getenv("AFTERSHOCK_TESTDATA"), "../../../shared/data"} {
-		if path := filepath.Join(root, name); root != "" {
-			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-				return path
-			}
-		}
-	}
-	t.Skipf("%s is neither in AFTERSHOCK_TESTDATA nor in ../shared/data beside the checkout", name)
-	return ""
-}
-
 // needEngine skips a test that starts an embedded ClickHouse of its own where there is none; in CI it fails.
 func needEngine(t *testing.T) {
 	t.Helper()

@@ -17,7 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/hindsight"
+	"github.com/aftershock/aftershock/churn/outcomes"
 	"github.com/aftershock/aftershock/rules"
 )
 
@@ -44,7 +44,7 @@ func aPast(t *testing.T) *past {
 		}
 	}
 	p.Owners = []rules.OwnerPast{{Owner: "Zoë & Søn", Told: 45, Most: 1, Weeks: map[string]int{"2025-01-06": 1, "2025-01-13": 1}}}
-	if err := p.judge(hindsight.Span{From: p.From, To: p.To, Horizon: 180 * 24 * time.Hour}); err != nil {
+	if err := p.judge(outcomes.Span{From: p.From, To: p.To, Horizon: 180 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	return p

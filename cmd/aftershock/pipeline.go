@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/attempts"
+	"github.com/aftershock/aftershock/churn/hardness"
 	"github.com/aftershock/aftershock/console"
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/publish"
@@ -193,13 +194,13 @@ func (p *pipeline) untilIdle(ctx context.Context, until time.Time, progress func
 
 // enrichment loads the models in force.
 func (m ModelsConfig) enrichment() (consumers.Enrichment, error) {
-	hardness, classifier := churn.DefaultHardnessModel(), churn.DefaultClassifier()
+	model, classifier := hardness.Default(), attempts.Default()
 	if m.Hardness != "" {
 		text, err := os.ReadFile(m.Hardness)
 		if err != nil {
 			return consumers.Enrichment{}, fmt.Errorf("reading models.hardness: %w", err)
 		}
-		if hardness, err = churn.LoadHardnessModel(text); err != nil {
+		if model, err = hardness.Load(text); err != nil {
 			return consumers.Enrichment{}, fmt.Errorf("reading models.hardness %s: %w", m.Hardness, err)
 		}
 	}
@@ -208,11 +209,11 @@ func (m ModelsConfig) enrichment() (consumers.Enrichment, error) {
 		if err != nil {
 			return consumers.Enrichment{}, fmt.Errorf("reading models.classifier: %w", err)
 		}
-		if classifier, err = churn.LoadClassifier(text); err != nil {
+		if classifier, err = attempts.Load(text); err != nil {
 			return consumers.Enrichment{}, fmt.Errorf("reading models.classifier %s: %w", m.Classifier, err)
 		}
 	}
-	return consumers.Enrichment{Score: hardness.Score, Classify: classifier.Classify}, nil
+	return consumers.Enrichment{Score: model.Score, Classify: classifier.Classify}, nil
 }
 
 // loadRules reads rule files, or the built-in rules where none are named.

@@ -16,6 +16,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/sources"
+	"github.com/aftershock/aftershock/testservers/dataset"
 )
 
 // demoEnd is the last line of `aftershock demo --once --json`.
@@ -158,7 +159,7 @@ const hardnessRules = "('HardDealHandoff', 'PriceAboveAnticipated', 'EarlyRenego
 // TestRavenStack: an export that knows nothing of negotiations goes all the way; nothing is invented. Then the same with facts
 // that are drawn by a hash of the ids.
 func TestRavenStack(t *testing.T) {
-	subscriptions, tickets := dataset(t, "ravenstack/subscriptions.csv"), dataset(t, "ravenstack/support_tickets.csv")
+	subscriptions, tickets := dataset.Path(t, "ravenstack/subscriptions.csv"), dataset.Path(t, "ravenstack/support_tickets.csv")
 	won, lost, trials, opened, closed := 0, 0, 0, 0, 0
 	for _, row := range readCSV(t, subscriptions) {
 		switch {
@@ -221,7 +222,7 @@ func TestRavenStack(t *testing.T) {
 // TestMavenCRM: every closed opportunity comes in, also where the export spells a product in another way than its own list;
 // the open ones are refused.
 func TestMavenCRM(t *testing.T) {
-	path := dataset(t, "maven_crm/sales_pipeline.csv")
+	path := dataset.Path(t, "maven_crm/sales_pipeline.csv")
 	won, lost, open, misspelt := 0, 0, 0, 0
 	for _, row := range readCSV(t, path) {
 		switch row["deal_stage"] {

@@ -23,7 +23,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/testservers"
 	"github.com/aftershock/aftershock/testservers/authority"
@@ -302,7 +302,7 @@ func (s *secured) pipelineAlone(t *testing.T) {
 func (s *secured) everyACL(t *testing.T) {
 	config := defaultConfig()
 	config.Kafka.Brokers, config.Kafka.TLS = s.kafka.SecureAddrs(), broker.TLS{Enabled: true, CAFile: s.ca}
-	config.Kafka.SASL = broker.SASL{Mechanism: "SCRAM-SHA-512", Username: "aftershock", Password: churn.Secret(secretOf("aftershock"))}
+	config.Kafka.SASL = broker.SASL{Mechanism: "SCRAM-SHA-512", Username: "aftershock", Password: dial.Secret(secretOf("aftershock"))}
 	connection, err := broker.Connect(config.Kafka)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
 )
 
@@ -47,12 +47,12 @@ func newWatch(r prometheus.Registerer) *watch {
 func (w *watch) follow(set *rules.Set) {
 	w.rulesRefused.Set(0)
 	for _, g := range set.Groups {
-		for _, status := range []churn.TickStatus{churn.TickRun, churn.TickCaughtUp, churn.TickIncomplete, churn.TickMissed} {
+		for _, status := range []alert.TickStatus{alert.TickRun, alert.TickCaughtUp, alert.TickIncomplete, alert.TickMissed} {
 			w.ticks.WithLabelValues(g.Name, string(status))
 		}
 		w.retries.WithLabelValues(g.Name)
 		for _, rule := range g.Rules {
-			for _, state := range []churn.State{churn.Firing, churn.Resolved, churn.NoData, churn.QueryError} {
+			for _, state := range []alert.State{alert.Firing, alert.Resolved, alert.NoData, alert.QueryError} {
 				w.alerts.WithLabelValues(rule.Name, string(state))
 			}
 			for _, status := range rules.RunStatuses {
@@ -65,13 +65,13 @@ func (w *watch) follow(set *rules.Set) {
 // observe tells the metrics what the engine does, and wakes the relay at every transition that may have to be published.
 func (w *watch) observe(wake func()) rules.Observe {
 	return rules.Observe{
-		Tick: func(group string, status churn.TickStatus, took, lag time.Duration) {
+		Tick: func(group string, status alert.TickStatus, took, lag time.Duration) {
 			w.ticks.WithLabelValues(group, string(status)).Inc()
 			w.tickSeconds.WithLabelValues(group).Observe(took.Seconds())
 			w.tickLag.WithLabelValues(group).Set(lag.Seconds())
 		},
-		Rule: func(_ string, run churn.Run) { w.runs.WithLabelValues(run.Rule, run.Status).Inc() },
-		Transition: func(t churn.Transition) {
+		Rule: func(_ string, run alert.Run) { w.runs.WithLabelValues(run.Rule, run.Status).Inc() },
+		Transition: func(t alert.Transition) {
 			w.alerts.WithLabelValues(t.Rule, string(t.State)).Inc()
 			if t.Topic != "" {
 				wake()

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/churn/attempts"
 )
 
 // TestAlertSchemaAgreesWithTheType: the same fields, and those that are always written are required.
@@ -43,33 +44,33 @@ func TestAlertSchemaAgreesWithTheType(t *testing.T) {
 			walk(path+name+".", of.Field(i).Type, property)
 		}
 	}
-	walk("", reflect.TypeFor[rules.Alert](), document)
+	walk("", reflect.TypeFor[alert.Alert](), document)
 }
 
 func TestAnAlertAsItIsWritten(t *testing.T) {
 	schema, _ := load(t, "alert.v1")
 	at := time.Date(2026, 3, 1, 8, 5, 0, 123e6, time.UTC)
 	score := 71.5
-	fingerprint := churn.Fingerprint("EarlyRenegotiation", map[string]string{"account_id": "A-17"})
-	alert := rules.Alert{
-		SchemaVersion: rules.AlertSchemaVersion, TransitionID: churn.TransitionID(fingerprint, 1, 1), Fingerprint: fingerprint, Episode: 1, Sequence: 1,
-		Status: churn.Firing, Reason: "condition_met", Rule: "EarlyRenegotiation", Severity: "warning", Arm: churn.Treatment, StartsAt: at, EvaluatedAt: at,
-		Labels: map[string]string{}, Annotations: map[string]string{"summary": "x"}, Account: &churn.AccountBrief{AccountID: "A-17"},
-		Contract:    &churn.ContractBrief{ContractID: "C", DealID: "D", Band: churn.BandHard, Hardness: &score},
-		Evidence:    []churn.Evidence{{TicketID: "T", Class: churn.ClassDowngrade, Strength: churn.Strong, Confidence: 1, At: at}},
-		ValueAtRisk: &rules.AlertValue{Amount: "60000", Currency: "EUR"},
+	fingerprint := alert.Fingerprint("EarlyRenegotiation", map[string]string{"account_id": "A-17"})
+	got := alert.Alert{
+		SchemaVersion: alert.SchemaVersion, TransitionID: alert.TransitionID(fingerprint, 1, 1), Fingerprint: fingerprint, Episode: 1, Sequence: 1,
+		Status: alert.Firing, Reason: "condition_met", Rule: "EarlyRenegotiation", Severity: "warning", Arm: alert.Treatment, StartsAt: at, EvaluatedAt: at,
+		Labels: map[string]string{}, Annotations: map[string]string{"summary": "x"}, Account: &alert.AccountBrief{AccountID: "A-17"},
+		Contract:    &alert.ContractBrief{ContractID: "C", DealID: "D", Band: churn.BandHard, Hardness: &score},
+		Evidence:    []alert.Evidence{{TicketID: "T", Class: attempts.ClassDowngrade, Strength: churn.Strong, Confidence: 1, At: at}},
+		ValueAtRisk: &alert.Value{Amount: "60000", Currency: "EUR"},
 	}
-	brief := churn.Handoff(&churn.DealClosed{AccountID: "A-17", ClosedAt: at}, churn.Hardness{Band: churn.BandUnknown})
-	alert.Brief = &brief
-	if err := schema.Validate(parse(t, write(t, alert))); err != nil {
+	brief := alert.Handoff(&churn.DealClosed{AccountID: "A-17", ClosedAt: at}, churn.Hardness{Band: churn.BandUnknown})
+	got.Brief = &brief
+	if err := schema.Validate(parse(t, write(t, got))); err != nil {
 		t.Error(err)
 	}
-	alert.Status = churn.Resolved
-	if err := schema.Validate(parse(t, write(t, alert))); err == nil {
+	got.Status = alert.Resolved
+	if err := schema.Validate(parse(t, write(t, got))); err == nil {
 		t.Error("a resolved alert without resolved_at was accepted")
 	}
-	alert.ResolvedAt, alert.Account, alert.Contract, alert.ValueAtRisk = &at, nil, nil, nil
-	if err := schema.Validate(parse(t, write(t, alert))); err != nil {
+	got.ResolvedAt, got.Account, got.Contract, got.ValueAtRisk = &at, nil, nil, nil
+	if err := schema.Validate(parse(t, write(t, got))); err != nil {
 		t.Error(err)
 	}
 }

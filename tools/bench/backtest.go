@@ -8,6 +8,8 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/attempts"
+	"github.com/aftershock/aftershock/churn/hardness"
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/simulate"
@@ -100,7 +102,7 @@ func fillPast(ctx context.Context, w *warehouse.Warehouse, config simulate.Confi
 	if err != nil {
 		return err
 	}
-	enrichment := consumers.Enrichment{Score: churn.DefaultHardnessModel().Score, Classify: churn.DefaultClassifier().Classify}
+	enrichment := consumers.Enrichment{Score: hardness.Default().Score, Classify: attempts.Default().Classify}
 	offsets := map[churn.TopicPartition]int64{}
 	var deals []churn.DealEvent
 	var tickets []churn.TicketEvent

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/attempts"
 )
 
 // The records are what the pipeline would accept, of the size that the benchmark claims, and the same each time.
 func TestRecords(t *testing.T) {
 	const n = 2000
-	classifier, found := churn.DefaultClassifier(), 0
+	classifier, found := attempts.Default(), 0
 	for i := range n {
 		if _, why := churn.DecodeDeal(record(partDeals, i), time.Time{}); why != nil {
 			t.Fatal(why)

@@ -19,6 +19,8 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/attempts"
+	"github.com/aftershock/aftershock/churn/hardness"
 	"github.com/aftershock/aftershock/consumers"
 )
 
@@ -189,7 +191,7 @@ func (c contestant) aftershock(ctx context.Context) (score, error) {
 	settings.Group = c.group
 	run := &consumers.Consumers{
 		Config: settings, Kafka: connection, Store: w,
-		Enrichment: consumers.Enrichment{Score: churn.DefaultHardnessModel().Score, Classify: churn.DefaultClassifier().Classify},
+		Enrichment: consumers.Enrichment{Score: hardness.Default().Score, Classify: attempts.Default().Classify},
 	}
 	done := make(chan error, 1)
 	go func() { done <- run.RunUntilIdle(ctx) }()
@@ -241,7 +243,7 @@ func (c contestant) store(ctx context.Context) (score, error) {
 		return score{}, err
 	}
 	defer w.Close()
-	enrichment := consumers.Enrichment{Score: churn.DefaultHardnessModel().Score, Classify: churn.DefaultClassifier().Classify}
+	enrichment := consumers.Enrichment{Score: hardness.Default().Score, Classify: attempts.Default().Classify}
 	var insert func(token string) (rows int, err error)
 	if c.kind == partDeals {
 		insert, err = chunkOf(ctx, c, enrichment.DealEvent, w.NewDealBlock, w.InsertDeals)
@@ -264,11 +266,11 @@ func (c contestant) store(ctx context.Context) (score, error) {
 }
 
 // chunkOf makes one chunk as the consumers would by default.
-func chunkOf[E any](ctx context.Context, c contestant, event func(*broker.Record) (E, *churn.Rejection), open func() churn.Block[E],
-	insert func(context.Context, string, time.Time, []churn.Block[E]) error) (func(string) (int, error), error) {
+func chunkOf[E any](ctx context.Context, c contestant, event func(*broker.Record) (E, *churn.Rejection), open func() churn.Batch[E],
+	insert func(context.Context, string, time.Time, []churn.Batch[E]) error) (func(string) (int, error), error) {
 	const rowsOfBlock = 8192
 	settings := consumers.DefaultConfig()
-	var blocks []churn.Block[E]
+	var blocks []churn.Batch[E]
 	rows := 0
 	for bytes := 0; rows < settings.ChunkRows && bytes < settings.ChunkBytes; rows++ {
 		if rows%rowsOfBlock == 0 {

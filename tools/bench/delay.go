@@ -135,7 +135,7 @@ func hardDeal(account string, closed time.Time) []byte {
 
 func attempt(account string, at time.Time) []byte {
 	return fmt.Appendf(nil, `{"event_id":"%s-t","ticket_id":"%s-T","account_id":"%s","opened_at":%q,"subject":"Our rate","body":%q}`,
-		account, account, account, at.UTC().Format(time.RFC3339), attempts[0])
+		account, account, account, at.UTC().Format(time.RFC3339), asking[0])
 }
 
 // delay measures, under a steady load, from just before an attempt is handed to the producer until it can be read in

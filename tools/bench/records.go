@@ -64,8 +64,8 @@ var sentences = []string{
 	"Please tell me on which page of the invoice the purchase order number should stand, our accounting looks for it.",
 }
 
-// attempts begin one ticket in ten.
-var attempts = []string{
+// asking begin one ticket in ten.
+var asking = []string{
 	"Before we go on we need to reopen our rate, because the price that we agreed in March is more than our budget allows. ",
 	"We want a lower price before we continue, please reduce our rate. ",
 	"We have received a quote from a competitor for half of that, can you match it? ",
@@ -84,7 +84,7 @@ func record(kind string, i int) []byte {
 	}
 	var body strings.Builder
 	if i%attemptEvery == 0 {
-		body.WriteString(attempts[i/attemptEvery%len(attempts)])
+		body.WriteString(asking[i/attemptEvery%len(asking)])
 	}
 	for j := 0; body.Len() < 950; j++ {
 		body.WriteString(sentences[(i+j*3)%len(sentences)])
