@@ -211,7 +211,7 @@ func forbiddenToTests(from, path string) string {
 	if homeOf(from).floor == beside {
 		return ""
 	}
-	if family(to) == "testservers" && (!pure || to == "testservers/dataset") || to == "embedded" && !pure || family(to) == "churn" && pure {
+	if to == from || family(to) == "testservers" && (!pure || to == "testservers/dataset") || to == "embedded" && !pure || family(to) == "churn" && pure {
 		return ""
 	}
 	return forbidden(from, path)
