@@ -206,9 +206,6 @@ func (p *RulePast) count(alerts []*PastAlert) {
 	}
 }
 
-// Week is the Monday in UTC that begins the week of an instant.
-func Week(t time.Time) time.Time { return lifecycle{}.week(t) }
-
 // owners counts what each owner would have been told, by the week of the first telling; those with most come first.
 func owners(alerts []PastAlert) []OwnerPast {
 	all := map[string]*OwnerPast{}
@@ -221,7 +218,7 @@ func owners(alerts []PastAlert) []OwnerPast {
 			o = &OwnerPast{Owner: a.Owner, Weeks: map[string]int{}}
 			all[a.Owner] = o
 		}
-		week := Week(*a.ToldAt).Format(time.DateOnly)
+		week := Week(*a.ToldAt, time.UTC).Format(time.DateOnly)
 		o.Told++
 		o.Weeks[week]++
 		o.Most = max(o.Most, o.Weeks[week])
@@ -303,7 +300,7 @@ func difference(here, there *BacktestReport) *Difference {
 			d.OnlyThere = append(d.OnlyThere, a)
 		}
 	}
-	for _, name := range sortedKeys(counts) {
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		d.Rules = append(d.Rules, *counts[name])
 	}
 	return d

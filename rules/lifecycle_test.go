@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"text/template"
 	"time"
 
 	"pgregory.net/rapid"
@@ -344,7 +343,7 @@ func valued(r *Rule, account, owner, amount string) match {
 }
 
 func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
-	r := Rule{Name: "R", Identity: []string{"account_id"}, texts: []text{{section: "labels", name: "owner", body: template.Must(template.New("owner").Parse("{{ .owner }}"))}}}
+	r := *load(t, `groups: [{name: g, schedule: "0 6 * * *", rules: [{alert: R, query: q, identity: [account_id], labels: {owner: "{{ .owner }}"}}]}]`).Groups[0].Rules[0]
 	before := prior{}
 	monday := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 	tick := func(at time.Time, alerts ...match) string {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -27,7 +28,7 @@ func (m *MemoryLog) State(_ context.Context, group string) (alert.Entry, []alert
 		}
 	}
 	out := make([]alert.Transition, 0, len(latest))
-	for _, fingerprint := range sortedKeys(latest) {
+	for _, fingerprint := range slices.Sorted(maps.Keys(latest)) {
 		out = append(out, latest[fingerprint])
 	}
 	return last, out, nil
@@ -57,7 +58,7 @@ func (m *MemoryLog) Append(_ context.Context, entry alert.Entry) (bool, error) {
 func (m *MemoryLog) Groups(context.Context) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return sortedKeys(m.entries), nil
+	return slices.Sorted(maps.Keys(m.entries)), nil
 }
 
 // Entries returns a group's ledger.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,7 +102,7 @@ func RunTests(ctx context.Context, files []*TestFile, scratch Scratch) (Report, 
 			for _, r := range g.Rules {
 				if !seen[r.Name] {
 					seen[r.Name] = true
-					report.Coverage = append(report.Coverage, r.coverage(reached[r.Name]))
+					report.Coverage = append(report.Coverage, coverage(r, reached[r.Name]))
 				}
 			}
 		}
@@ -110,7 +111,7 @@ func RunTests(ctx context.Context, files []*TestFile, scratch Scratch) (Report, 
 }
 
 // coverage holds what was reached against what the rule's keys make possible.
-func (r *Rule) coverage(reached map[string]bool) RuleCoverage {
+func coverage(r *Rule, reached map[string]bool) RuleCoverage {
 	possible := []string{ReasonMet, ReasonCleared}
 	if r.For > 0 {
 		possible = append(possible, ReasonWaiting, ReasonNotHeld)
@@ -124,7 +125,7 @@ func (r *Rule) coverage(reached map[string]bool) RuleCoverage {
 	if r.EscalateAfter > 0 {
 		possible = append(possible, ReasonEscalated)
 	}
-	c := RuleCoverage{Rule: r.Name, Reached: sortedKeys(reached)}
+	c := RuleCoverage{Rule: r.Name, Reached: slices.Sorted(maps.Keys(reached))}
 	for _, reason := range possible {
 		if !reached[reason] {
 			c.Missed = append(c.Missed, reason)
@@ -163,7 +164,7 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 		for len(feedback) > 0 && !feedback[0].KnownAt.After(instant.At) {
 			f := feedback[0]
 			feedback = feedback[1:]
-			outcome, err := e.hearTest(ctx, ledgers, f)
+			outcome, err := hearTest(ctx, e, ledgers, f)
 			if err != nil {
 				return nil, err
 			}
@@ -192,19 +193,19 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 					noData = append(noData, run)
 				}
 			}
-			for _, fingerprint := range sortedKeys(l.before) {
+			for _, fingerprint := range slices.Sorted(maps.Keys(l.before)) {
 				if t := l.before[fingerprint]; t.State.Open() || t.State == alert.Pending {
 					standing = append(standing, t)
 				}
 			}
 		}
-		failures = append(failures, instant.compare(standing, noData)...)
+		failures = append(failures, compare(instant, standing, noData)...)
 	}
 	return failures, nil
 }
 
 // hearTest applies feedback to the alert of its rule.
-func (e *Engine) hearTest(ctx context.Context, ledgers []*ledger, f TestFeedback) (string, error) {
+func hearTest(ctx context.Context, e *Engine, ledgers []*ledger, f TestFeedback) (string, error) {
 	for _, l := range ledgers {
 		if l.group.Rule(f.Rule) != nil {
 			return e.reply(ctx, l, f.FeedbackEvent)
@@ -214,7 +215,7 @@ func (e *Engine) hearTest(ctx context.Context, ledgers []*ledger, f TestFeedback
 }
 
 // compare says how what stands differs from what the test expects.
-func (i TestInstant) compare(standing []alert.Transition, silent []alert.Run) []string {
+func compare(i TestInstant, standing []alert.Transition, silent []alert.Run) []string {
 	var out []string
 	say := func(format string, args ...any) {
 		out = append(out, "at "+stamp(i.At)+": "+strings.TrimRight(fmt.Sprintf(format, args...), " "))
@@ -222,14 +223,14 @@ func (i TestInstant) compare(standing []alert.Transition, silent []alert.Run) []
 	taken := make([]bool, len(standing))
 	for _, want := range i.Alerts {
 		at := slices.IndexFunc(standing, func(t alert.Transition) bool {
-			return want.is(t)
+			return means(want, t)
 		})
 		if at < 0 || taken[at] {
 			say("expected but missing (line %d): %s %s {%s}", want.Line, want.Rule, want.Status, describe(want.Identity))
 			continue
 		}
 		taken[at] = true
-		if diff := want.differs(standing[at]); diff != "" {
+		if diff := differs(want, standing[at]); diff != "" {
 			say("%s {%s} differs (line %d):%s", want.Rule, describe(standing[at].Identity), want.Line, diff)
 		}
 	}
@@ -240,7 +241,7 @@ func (i TestInstant) compare(standing []alert.Transition, silent []alert.Run) []
 	}
 	for _, want := range i.Silent {
 		for _, t := range standing {
-			if want.is(t) && t.State != alert.Resolved {
+			if means(want, t) && t.State != alert.Resolved {
 				say("must be silent (line %d): %s {%s}", want.Line, t.Rule, describe(t.Identity))
 			}
 		}
@@ -259,8 +260,8 @@ func (i TestInstant) compare(standing []alert.Transition, silent []alert.Run) []
 	return out
 }
 
-// is reports whether t is the alert that was meant: the rule, and the identity as far as it is written.
-func (a TestAlert) is(t alert.Transition) bool {
+// means reports whether t is the alert that a test means: the rule, and the identity as far as it is written.
+func means(a TestAlert, t alert.Transition) bool {
 	if a.Rule != t.Rule {
 		return false
 	}
@@ -272,7 +273,7 @@ func (a TestAlert) is(t alert.Transition) bool {
 	return true
 }
 
-func (a TestAlert) differs(t alert.Transition) string {
+func differs(a TestAlert, t alert.Transition) string {
 	var b strings.Builder
 	text := func(what, want, got string) {
 		if want != "" && want != got {
@@ -294,12 +295,12 @@ func (a TestAlert) differs(t alert.Transition) string {
 		}
 		text("value_at_risk", plain(a.ValueAtRisk), got)
 	}
-	for _, k := range sortedKeys(a.Labels) {
+	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
 		if got := t.Labels[k]; got != a.Labels[k] {
 			b.WriteString(line("labels."+k, a.Labels[k], got))
 		}
 	}
-	for _, k := range sortedKeys(a.Annotations) {
+	for _, k := range slices.Sorted(maps.Keys(a.Annotations)) {
 		if got := t.Annotations[k]; got != a.Annotations[k] {
 			b.WriteString(line("annotations."+k, a.Annotations[k], got))
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
+var dawn = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
+
 // paper is a scratch warehouse whose rows are the accounts of the tickets stored so far.
 type paper struct {
 	stored []TestEvent
@@ -178,11 +180,11 @@ func TestLoadTestsBadFile(t *testing.T) {
 func TestAFailureSaysThatASourceWasSilent(t *testing.T) {
 	held := []alert.Transition{{Rule: "R", State: alert.Firing, Identity: map[string]string{"account_id": "A"}}}
 	silent := []alert.Run{{Rule: "R", Status: runNoData, Error: "deals have been silent for 17 days"}}
-	out := strings.Join(TestInstant{At: start}.compare(held, silent), "\n")
+	out := strings.Join(compare(TestInstant{At: dawn}, held, silent), "\n")
 	if !strings.Contains(out, "not expected: R firing") || !strings.Contains(out, "R had no data here, so its alerts hold though their rows are gone: deals have been silent for 17 days") {
 		t.Error(out)
 	}
-	if out := (TestInstant{At: start, noData: true, NoData: []string{"R"}}).compare(nil, silent); len(out) > 0 {
+	if out := compare(TestInstant{At: dawn, noData: true, NoData: []string{"R"}}, nil, silent); len(out) > 0 {
 		t.Errorf("who meant it is told: %s", out)
 	}
 }

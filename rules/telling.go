@@ -89,7 +89,7 @@ func (l lifecycle) told(t *alert.Transition) {
 		t.Untold = alert.UntoldHoldout
 	}
 	if t.Told.Episode != t.Episode {
-		if !l.week(t.Told.First).Equal(l.week(l.at)) {
+		if !Week(t.Told.First, l.zone).Equal(Week(l.at, l.zone)) {
 			t.Told.ThisWeek = 0
 		}
 		t.Told.Episode, t.Told.First = t.Episode, l.at
@@ -102,7 +102,7 @@ func (l lifecycle) told(t *alert.Transition) {
 func (l lifecycle) ration(before, changed prior, waiting []*alert.Transition) {
 	room := map[string]int{}
 	count := func(t alert.Transition) {
-		if t.Arm != alert.Holdout && t.Told.ThisWeek > 0 && l.week(t.Told.First).Equal(l.week(l.at)) {
+		if t.Arm != alert.Holdout && t.Told.ThisWeek > 0 && Week(t.Told.First, l.zone).Equal(Week(l.at, l.zone)) {
 			room[t.Labels[ownerLabel]] -= t.Told.ThisWeek
 		}
 	}
@@ -145,9 +145,8 @@ func compareValue(a, b *alert.Transition) int {
 	return 0
 }
 
-// week is the Monday that begins the week of an instant, in the group's zone.
-func (l lifecycle) week(t time.Time) time.Time {
-	zone := l.zone
+// Week is the Monday that begins the week of an instant, in a zone; nil is UTC.
+func Week(t time.Time, zone *time.Location) time.Time {
 	if zone == nil {
 		zone = time.UTC
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
@@ -423,7 +424,7 @@ func TestEveryTickIsAccountedForOverEveryChange(t *testing.T) {
 	seen := map[string]bool{}
 	accounted := map[alert.TickStatus]int{}
 	outages := 0
-	for _, name := range sortedKeys(found) {
+	for _, name := range slices.Sorted(maps.Keys(found)) {
 		z := zones[name]
 		for _, c := range found[name] {
 			if seen[fmt.Sprint(c)] {

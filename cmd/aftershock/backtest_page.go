@@ -123,7 +123,7 @@ func (p *pastPage) drawFired() {
 			if a.Rule != r.Rule {
 				continue
 			}
-			w := rules.Week(a.FiredAt)
+			w := rules.Week(a.FiredAt, time.UTC)
 			if a.ToldAt != nil {
 				told[w]++
 			} else {
@@ -132,7 +132,7 @@ func (p *pastPage) drawFired() {
 			most = max(most, told[w]+untold[w])
 		}
 		row := p.Fired.row(r.Rule, fmt.Sprintf("%d fired, most in a week %d", r.Fired, most), height)
-		for w := rules.Week(p.From); w.Before(p.To); w = w.Add(week) {
+		for w := rules.Week(p.From, time.UTC); w.Before(p.To); w = w.Add(week) {
 			n, m := told[w], untold[w]
 			if n+m == 0 {
 				continue
@@ -210,7 +210,7 @@ func (p *pastPage) drawOwners() {
 	p.Owners.Hidden = max(len(p.BacktestReport.Owners)-ownersShown, 0)
 	for _, o := range p.BacktestReport.Owners[:min(len(p.BacktestReport.Owners), ownersShown)] {
 		row := p.Owners.row(o.Owner, fmt.Sprintf("%d told, most in a week %d", o.Told, o.Most), rowHeight)
-		for w := rules.Week(p.From); w.Before(p.To); w = w.Add(week) {
+		for w := rules.Week(p.From, time.UTC); w.Before(p.To); w = w.Add(week) {
 			if n := o.Weeks[w.Format(time.DateOnly)]; n > 0 {
 				row.Bars = append(row.Bars, barOf{X: p.x(w), Y: row.Y + 2, Width: max(p.x(w.Add(week))-p.x(w)-1, 1), Height: rowHeight - 4,
 					Class: fmt.Sprintf("heat%d", 1+(n-1)*4/most), Says: fmt.Sprintf("%s, week of %s: %d told", o.Owner, w.Format(time.DateOnly), n)})
