@@ -122,7 +122,7 @@ func TestTheDocumentedRuleLoads(t *testing.T) {
 			t.Errorf("docs/rules.md does not explain the key %s", key)
 		}
 	}
-	for _, reason := range []string{ReasonMet, ReasonWaiting, ReasonCleared, ReasonNotHeld, ReasonHolding, ReasonReturned, ReasonRemoved, ReasonRepeated} {
+	for _, reason := range []string{alert.ReasonMet, alert.ReasonWaiting, alert.ReasonCleared, alert.ReasonNotHeld, alert.ReasonHolding, alert.ReasonReturned, alert.ReasonRemoved, alert.ReasonRepeated} {
 		if !strings.Contains(string(page), "`"+reason+"`") {
 			t.Errorf("docs/rules.md does not explain the reason %s", reason)
 		}

@@ -41,3 +41,13 @@ type Entry struct {
 	Feedback    []churn.FeedbackOutcome
 	Transitions []Transition
 }
+
+// Statuses of a run.
+const (
+	RunOK     = "ok"
+	RunNoData = "no_data"
+	RunError  = "error"
+)
+
+// RunStatuses are the words that alert.Run.Status can hold.
+var RunStatuses = []string{RunOK, RunNoData, RunError}

@@ -15,13 +15,14 @@ import (
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/outcomes"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
-// past is what a backtest found: what rules would have said, and whether that foretold what became of contracts.
-type past struct {
-	*rules.BacktestReport
+// foretold is what a backtest found: what rules would have said, and whether that foretold what became of contracts.
+type foretold struct {
+	*past.Report
 	Outcomes *outcomes.Report `json:"outcomes"`
 
 	terms []churn.Term
@@ -54,7 +55,7 @@ says how.`,
 		if err != nil {
 			return err
 		}
-		b := rules.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: time.Now().UTC()}
+		b := past.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: time.Now().UTC()}
 		if from == "" {
 			return usageError{errors.New("--from is missing: a date such as 2025-01-31, or an RFC 3339 time")}
 		}
@@ -90,7 +91,7 @@ says how.`,
 		if span.Horizon, err = rules.ParseDuration(horizon); err != nil {
 			return usageError{fmt.Errorf("--horizon: %w", err)}
 		}
-		r := &past{}
+		r := &foretold{}
 		if truth != "" { // read first: a backtest may take minutes
 			if r.terms, err = readTruth(truth); err != nil {
 				return err
@@ -100,7 +101,7 @@ says how.`,
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
 			}
-			if r.BacktestReport, err = backtest(c.Context(), b, w); err == nil && truth == "" {
+			if r.Report, err = backtest(c.Context(), b, w); err == nil && truth == "" {
 				r.terms, err = w.Terms(c.Context())
 			}
 			return err
@@ -138,7 +139,7 @@ func readTruth(path string) ([]churn.Term, error) {
 }
 
 // judge holds the alerts against what became of contracts.
-func (p *past) judge(span outcomes.Span) (err error) {
+func (p *foretold) judge(span outcomes.Span) (err error) {
 	var names []string
 	var alerts []outcomes.Alert
 	for _, r := range p.Rules {
@@ -153,13 +154,13 @@ func (p *past) judge(span outcomes.Span) (err error) {
 }
 
 // backtest runs over the past that a warehouse holds.
-func backtest(ctx context.Context, b rules.Backtest, w *warehouse.Warehouse) (*rules.BacktestReport, error) {
-	past, err := w.OpenPast()
+func backtest(ctx context.Context, b past.Backtest, w *warehouse.Warehouse) (*past.Report, error) {
+	history, err := w.OpenPast()
 	if err != nil {
 		return nil, err
 	}
-	defer past.Close()
-	b.Warehouse = past
+	defer history.Close()
+	b.Warehouse = history
 	if b.Feedback, err = w.FeedbackKnown(ctx, b.From, b.To); err != nil {
 		return nil, err
 	}
@@ -183,7 +184,7 @@ func instantOf(flag, text string) (time.Time, error) {
 }
 
 // writeBacktest prints the report for a person.
-func writeBacktest(w io.Writer, r *past) error {
+func writeBacktest(w io.Writer, r *foretold) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d ticks after %s until %s", r.Ticks, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	if r.Schedule != "" {

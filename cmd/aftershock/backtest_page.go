@@ -11,7 +11,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/engine"
+	"github.com/aftershock/aftershock/rules/past"
 )
 
 //go:embed backtest.html
@@ -32,7 +33,7 @@ const (
 )
 
 // writePage writes the report as one file that needs nothing else.
-func writePage(path string, p *past) error {
+func writePage(path string, p *foretold) error {
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, newPastPage(p)); err != nil {
 		return fmt.Errorf("writing the page: %w", err)
@@ -45,7 +46,7 @@ func writePage(path string, p *past) error {
 
 // pastPage is what the template draws: the report, and charts in the units of their viewBox.
 type pastPage struct {
-	*past
+	*foretold
 	Width, LabelWidth float64
 	Months            []mark
 	Fired             chart
@@ -82,8 +83,8 @@ type barOf struct {
 	Says                string // shown by a pointer, read by a screen reader
 }
 
-func newPastPage(p *past) *pastPage {
-	page := &pastPage{past: p, Width: chartWidth, LabelWidth: labelWidth}
+func newPastPage(p *foretold) *pastPage {
+	page := &pastPage{foretold: p, Width: chartWidth, LabelWidth: labelWidth}
 	for at := time.Date(p.From.Year(), p.From.Month(), 1, 0, 0, 0, 0, time.UTC); at.Before(p.To); at = at.AddDate(0, 1, 0) {
 		if at.After(p.From) {
 			page.Months = append(page.Months, mark{page.x(at), at.Format("Jan 06")})
@@ -123,7 +124,7 @@ func (p *pastPage) drawFired() {
 			if a.Rule != r.Rule {
 				continue
 			}
-			w := rules.Week(a.FiredAt, time.UTC)
+			w := engine.Week(a.FiredAt, time.UTC)
 			if a.ToldAt != nil {
 				told[w]++
 			} else {
@@ -132,7 +133,7 @@ func (p *pastPage) drawFired() {
 			most = max(most, told[w]+untold[w])
 		}
 		row := p.Fired.row(r.Rule, fmt.Sprintf("%d fired, most in a week %d", r.Fired, most), height)
-		for w := rules.Week(p.From, time.UTC); w.Before(p.To); w = w.Add(week) {
+		for w := engine.Week(p.From, time.UTC); w.Before(p.To); w = w.Add(week) {
 			n, m := told[w], untold[w]
 			if n+m == 0 {
 				continue
@@ -148,7 +149,7 @@ func (p *pastPage) drawFired() {
 
 // drawAccounts has the alerts of the accounts with most at stake, and when contracts of theirs went wrong.
 func (p *pastPage) drawAccounts() {
-	alerts, value := map[string][]rules.PastAlert{}, map[string]float64{}
+	alerts, value := map[string][]past.PastAlert{}, map[string]float64{}
 	for _, a := range p.Alerts {
 		if account := a.AccountID; account != "" {
 			alerts[account] = append(alerts[account], a)
@@ -179,7 +180,7 @@ func (p *pastPage) drawAccounts() {
 	}
 	for _, account := range order[:min(len(order), accountsShown)] {
 		of := alerts[account]
-		slices.SortStableFunc(of, func(a, b rules.PastAlert) int { return cmp.Compare(rank(severities[a.Rule]), rank(severities[b.Rule])) }) // the gravest on top
+		slices.SortStableFunc(of, func(a, b past.PastAlert) int { return cmp.Compare(rank(severities[a.Rule]), rank(severities[b.Rule])) }) // the gravest on top
 		row := p.Accounts.row(account, "", rowHeight)
 		for _, a := range of {
 			until, end := p.To, "open at the end"
@@ -204,13 +205,13 @@ func rank(severity string) int {
 // drawOwners has how many alerts each owner was told of in each week.
 func (p *pastPage) drawOwners() {
 	most := 1
-	for _, o := range p.BacktestReport.Owners {
+	for _, o := range p.Report.Owners {
 		most = max(most, o.Most)
 	}
-	p.Owners.Hidden = max(len(p.BacktestReport.Owners)-ownersShown, 0)
-	for _, o := range p.BacktestReport.Owners[:min(len(p.BacktestReport.Owners), ownersShown)] {
+	p.Owners.Hidden = max(len(p.Report.Owners)-ownersShown, 0)
+	for _, o := range p.Report.Owners[:min(len(p.Report.Owners), ownersShown)] {
 		row := p.Owners.row(o.Owner, fmt.Sprintf("%d told, most in a week %d", o.Told, o.Most), rowHeight)
-		for w := rules.Week(p.From, time.UTC); w.Before(p.To); w = w.Add(week) {
+		for w := engine.Week(p.From, time.UTC); w.Before(p.To); w = w.Add(week) {
 			if n := o.Weeks[w.Format(time.DateOnly)]; n > 0 {
 				row.Bars = append(row.Bars, barOf{X: p.x(w), Y: row.Y + 2, Width: max(p.x(w.Add(week))-p.x(w)-1, 1), Height: rowHeight - 4,
 					Class: fmt.Sprintf("heat%d", 1+(n-1)*4/most), Says: fmt.Sprintf("%s, week of %s: %d told", o.Owner, w.Format(time.DateOnly), n)})

@@ -9,7 +9,9 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -49,7 +51,7 @@ func TestThePastIsWhatItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	b := rules.Backtest{From: world.From, To: world.To, Schedule: schedule, HoldoutShare: 0.2}
+	b := past.Backtest{From: world.From, To: world.To, Schedule: schedule, HoldoutShare: 0.2}
 	if b.Set, err = loadRules(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +85,7 @@ func TestThePastIsWhatItWas(t *testing.T) {
 		t.Errorf("%d transitions live, %d in the backtest: %s", len(live), len(again), firstDifference(strings.Join(live, "\n"), strings.Join(again, "\n")))
 	}
 	t.Logf("%d transitions: %v", len(live), reasons)
-	for _, reason := range []string{rules.ReasonMet, rules.ReasonCleared, rules.ReasonHolding, rules.ReasonEscalated, rules.ReasonAcknowledged, rules.ReasonSnoozed, rules.ReasonClosed} {
+	for _, reason := range []string{alert.ReasonMet, alert.ReasonCleared, alert.ReasonHolding, alert.ReasonEscalated, alert.ReasonAcknowledged, alert.ReasonSnoozed, alert.ReasonClosed} {
 		if reasons[reason] == 0 {
 			t.Errorf("nothing was %s: the comparison says little", reason)
 		}

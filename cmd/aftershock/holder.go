@@ -12,7 +12,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/consumers"
-	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/engine"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -221,12 +221,12 @@ func (h *holder) settleFeedback(ctx context.Context, by time.Time) error {
 }
 
 // engine evaluates the rules in force, until the channel is closed.
-func (h *holder) engine() (*rules.Engine, <-chan struct{}) {
+func (h *holder) engine() (*engine.Engine, <-chan struct{}) {
 	set, over := h.rules.current()
 	topics, defaults := h.kafka.Topics(), map[string]string{}
 	defaults["churn.alerts"], defaults["churn.handoffs"] = topics.Alerts, topics.Handoffs
 	from, _ := h.config.Evaluate.from() // Validate has read it
-	return &rules.Engine{
+	return &engine.Engine{
 		Set: set, Warehouse: h.warehouse, Log: h.warehouse, Settle: h.settle, SettleFeedback: h.settleFeedback, Clock: h.clock, From: from,
 		Schedule: h.config.Evaluate.Schedule, HoldoutShare: h.config.Evaluate.HoldoutShare, TellAll: h.tellAll, Topics: defaults,
 		Source: "aftershock", Writer: h.writer, Outage: warehouse.Overloaded, Observe: h.watch.observe(h.wake),

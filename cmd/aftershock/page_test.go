@@ -18,18 +18,18 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/outcomes"
-	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/past"
 )
 
 // aPast has what a page may have to show: strange words, alerts of all severities, a rule with nothing to say, feedback, a difference.
-func aPast(t *testing.T) *past {
+func aPast(t *testing.T) *foretold {
 	t.Helper()
 	day := func(n int) time.Time { return time.Date(2025, 1, 6, 6, 0, 0, 0, time.UTC).AddDate(0, 0, n) }
-	p := &past{BacktestReport: &rules.BacktestReport{From: day(0), To: day(720), Ticks: 720, Feedback: &rules.Heard{Applied: 2},
-		Rules:      []rules.RulePast{{Rule: "Grave", Severity: "critical", Fired: 40, Told: 30}, {Rule: "Mild", Severity: "info", Fired: 20, Told: 20, LastError: "<b>no</b>", Failed: 1}, {Rule: "Silent", Severity: "warning"}},
-		Difference: &rules.Difference{Rules: []rules.RuleDifference{{Rule: "Grave", Here: 40, There: 39}}}}}
+	p := &foretold{Report: &past.Report{From: day(0), To: day(720), Ticks: 720, Feedback: &past.Heard{Applied: 2},
+		Rules:      []past.RulePast{{Rule: "Grave", Severity: "critical", Fired: 40, Told: 30}, {Rule: "Mild", Severity: "info", Fired: 20, Told: 20, LastError: "<b>no</b>", Failed: 1}, {Rule: "Silent", Severity: "warning"}},
+		Difference: &past.Difference{Rules: []past.RuleDifference{{Rule: "Grave", Here: 40, There: 39}}}}}
 	for i := range 60 {
-		a := rules.PastAlert{Rule: "Grave", AccountID: "account <script>alert(1)</script> " + string(rune('A'+i%26)), FiredAt: day(7 * i), Owner: "Zoë & Søn", Summary: `asks for "less"`}
+		a := past.PastAlert{Rule: "Grave", AccountID: "account <script>alert(1)</script> " + string(rune('A'+i%26)), FiredAt: day(7 * i), Owner: "Zoë & Søn", Summary: `asks for "less"`}
 		a.Identity = map[string]string{"account_id": a.AccountID}
 		if i >= 40 {
 			a.Rule = "Mild"
@@ -43,7 +43,7 @@ func aPast(t *testing.T) *past {
 			p.terms = append(p.terms, churn.Term{AccountID: a.AccountID, ContractID: "c", ClosedAt: day(7*i - 100), EndsAt: day(7*i + 265), OverAt: day(7*i + 40 + i), Fate: churn.Churned})
 		}
 	}
-	p.Owners = []rules.OwnerPast{{Owner: "Zoë & Søn", Told: 45, Most: 1, Weeks: map[string]int{"2025-01-06": 1, "2025-01-13": 1}}}
+	p.Owners = []past.OwnerPast{{Owner: "Zoë & Søn", Told: 45, Most: 1, Weeks: map[string]int{"2025-01-06": 1, "2025-01-13": 1}}}
 	if err := p.judge(outcomes.Span{From: p.From, To: p.To, Horizon: 180 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}

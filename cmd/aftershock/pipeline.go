@@ -20,6 +20,7 @@ import (
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/engine"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -170,7 +171,7 @@ func (p *pipeline) hold(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if !errors.Is(err, rules.ErrTaken) && !errors.Is(err, warehouse.ErrAnotherWriter) {
+		if !errors.Is(err, engine.ErrTaken) && !errors.Is(err, warehouse.ErrAnotherWriter) {
 			return err
 		}
 		slog.Warn("stepping down: another process writes", "error", err)

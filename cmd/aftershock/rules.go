@@ -15,6 +15,7 @@ import (
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -110,7 +111,7 @@ func rulesTest() *cobra.Command {
 			return err
 		}
 		defer s.close()
-		report, err := rules.RunTests(c.Context(), files, s)
+		report, err := past.RunTests(c.Context(), files, s)
 		if err != nil {
 			return err
 		}

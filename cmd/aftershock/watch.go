@@ -7,6 +7,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/engine"
 )
 
 // watch holds the metrics of what happens between the parts; consumers and publish bring their own.
@@ -55,7 +56,7 @@ func (w *watch) follow(set *rules.Set) {
 			for _, state := range []alert.State{alert.Firing, alert.Resolved, alert.NoData, alert.QueryError} {
 				w.alerts.WithLabelValues(rule.Name, string(state))
 			}
-			for _, status := range rules.RunStatuses {
+			for _, status := range alert.RunStatuses {
 				w.runs.WithLabelValues(rule.Name, status)
 			}
 		}
@@ -63,8 +64,8 @@ func (w *watch) follow(set *rules.Set) {
 }
 
 // observe tells the metrics what the engine does, and wakes the relay at every transition that may have to be published.
-func (w *watch) observe(wake func()) rules.Observe {
-	return rules.Observe{
+func (w *watch) observe(wake func()) engine.Observe {
+	return engine.Observe{
 		Tick: func(group string, status alert.TickStatus, took, lag time.Duration) {
 			w.ticks.WithLabelValues(group, string(status)).Inc()
 			w.tickSeconds.WithLabelValues(group).Observe(took.Seconds())

@@ -1,4 +1,4 @@
-package rules
+package engine
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/rules"
 )
 
 // fake answers a query by a function of the instant.
@@ -29,7 +30,7 @@ type fake struct {
 func (f *fake) Rows(_ context.Context, query string, at time.Time) ([]alert.Row, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if query == freshnessQuery {
+	if query == FreshnessQuery {
 		var rows []alert.Row
 		for source, age := range f.ages {
 			rows = append(rows, alert.Row{"source": source, "age_minutes": age})
@@ -50,9 +51,9 @@ func always(rows ...alert.Row) func(time.Time) ([]alert.Row, error) {
 	return func(time.Time) ([]alert.Row, error) { return rows, nil }
 }
 
-func load(t *testing.T, text string) *Set {
+func load(t *testing.T, text string) *rules.Set {
 	t.Helper()
-	set, err := Load(Document{"test.yaml", []byte(text)})
+	set, err := rules.Load(rules.Document{Name: "test.yaml", Data: []byte(text)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ const twoGroups = `groups:
       - {alert: C, query: qc, identity: [account_id]}
 `
 
-func engine(set *Set, w *fake, log Log) *Engine {
+func engine(set *rules.Set, w *fake, log Log) *Engine {
 	return &Engine{Set: set, Warehouse: w, Log: log, Writer: "me", From: start, TellAll: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
@@ -389,7 +390,7 @@ func TestRuleThatMovesOrGoes(t *testing.T) {
 	run(group("one", "A"), group("two", "B"))
 	run(group("two", "A"))
 	old, now := log.Entries("one"), log.Entries("two")
-	if end := old[len(old)-1]; len(end.Transitions) != 1 || end.Transitions[0].Reason != ReasonRemoved || end.Transitions[0].Topic != "t.A" {
+	if end := old[len(old)-1]; len(end.Transitions) != 1 || end.Transitions[0].Reason != alert.ReasonRemoved || end.Transitions[0].Topic != "t.A" {
 		t.Errorf("%+v", end)
 	}
 	var got []string

@@ -1,4 +1,4 @@
-package rules
+package engine
 
 import (
 	"fmt"
@@ -11,28 +11,29 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/rules"
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func seenAlert(r *Rule, account string) match {
+func seenAlert(r *rules.Rule, account string) rules.Match {
 	id := map[string]string{"account_id": account}
-	return match{fingerprint: alert.Fingerprint(r.Name, id), identity: id, accountID: account}
+	return rules.Match{Fingerprint: alert.Fingerprint(r.Name, id), Identity: id, AccountID: account}
 }
 
 // story plays instants an hour apart: "x" the row is there, "." it is not, "e" the query failed, "n" no data and no row,
 // "N" no data but the row is there, "-" the rule is gone, "i" its identity changed. Between two instants people act: "A" they
 // acknowledge, "Z" they snooze for two hours, "C" they close, "J" they judge. After "u" the instant is unattended, after "a" it
 // is attended again. It returns what was emitted about the alert.
-func story(r Rule, l lifecycle, script string) ([]string, []alert.Transition) {
+func story(r rules.Rule, l lifecycle, script string) ([]string, []alert.Transition) {
 	r.Name, r.Identity = "R", []string{"account_id"}
-	before := prior{}
+	before := Prior{}
 	var said []string
 	var all []alert.Transition
 	i := -1
 	note := func(t alert.Transition) {
 		before[t.Fingerprint] = t
-		if ofRule(t) {
+		if OfRule(t) {
 			return
 		}
 		told := "stored"
@@ -45,7 +46,7 @@ func story(r Rule, l lifecycle, script string) ([]string, []alert.Transition) {
 	for _, c := range script {
 		if action := map[rune]churn.Action{'A': churn.Acknowledge, 'Z': churn.Snooze, 'C': churn.Close, 'J': churn.Judge}[c]; action != "" {
 			l.at = start.Add(time.Duration(i)*time.Hour + 30*time.Minute)
-			was := before[seenAlert(&r, "A").fingerprint]
+			was := before[seenAlert(&r, "A").Fingerprint]
 			f := churn.FeedbackEvent{Feedback: churn.Feedback{EventID: "f", Episode: was.Episode, Action: action, By: "kim", Until: l.at.Add(2 * time.Hour), OccurredAt: l.at}}
 			f.KnownAt = l.at
 			if t, outcome := l.apply(was, f); outcome == churn.FeedbackApplied {
@@ -60,11 +61,11 @@ func story(r Rule, l lifecycle, script string) ([]string, []alert.Transition) {
 		i++
 		l.at = start.Add(time.Duration(i) * time.Hour)
 		now := r
-		group := []*Rule{&now}
+		group := []*rules.Rule{&now}
 		o := observation{rule: &now}
 		switch c {
 		case 'x', 'N':
-			o.alerts = []match{seenAlert(&now, "A")}
+			o.alerts = []rules.Match{seenAlert(&now, "A")}
 			o.partial = c == 'N'
 		case 'n':
 			o.partial = true
@@ -89,60 +90,60 @@ func story(r Rule, l lifecycle, script string) ([]string, []alert.Transition) {
 func TestLifecycle(t *testing.T) {
 	for _, c := range []struct {
 		why    string
-		rule   Rule
+		rule   rules.Rule
 		script string
 		want   string
 	}{
-		{"an alert fires when its row comes and is not told again while it stays", Rule{}, "xxx", "0:firing/condition_met/1.1/told"},
-		{"it resolves when the row goes, and coming back is a new episode", Rule{}, "x.x",
+		{"an alert fires when its row comes and is not told again while it stays", rules.Rule{}, "xxx", "0:firing/condition_met/1.1/told"},
+		{"it resolves when the row goes, and coming back is a new episode", rules.Rule{}, "x.x",
 			"0:firing/condition_met/1.1/told 1:resolved/condition_cleared/1.2/told 2:firing/condition_met/2.1/told"},
-		{"a failed query says nothing: the alert holds and nothing else is open", Rule{}, "xeex.", "0:firing/condition_met/1.1/told 4:resolved/condition_cleared/1.2/told"},
-		{"no data is never no risk: what is not seen holds", Rule{}, "xnn.", "0:firing/condition_met/1.1/told 3:resolved/condition_cleared/1.2/told"},
-		{"what is seen without full data is true", Rule{}, "N", "0:firing/condition_met/1.1/told"},
-		{"for: the row must stay", Rule{For: 2 * time.Hour}, "xxx", "0:pending/waiting_for/1.1/stored 2:firing/condition_met/1.2/told"},
-		{"for: a row that goes early is not told, and the episode was none", Rule{For: 2 * time.Hour}, "x.xxx",
+		{"a failed query says nothing: the alert holds and nothing else is open", rules.Rule{}, "xeex.", "0:firing/condition_met/1.1/told 4:resolved/condition_cleared/1.2/told"},
+		{"no data is never no risk: what is not seen holds", rules.Rule{}, "xnn.", "0:firing/condition_met/1.1/told 3:resolved/condition_cleared/1.2/told"},
+		{"what is seen without full data is true", rules.Rule{}, "N", "0:firing/condition_met/1.1/told"},
+		{"for: the row must stay", rules.Rule{For: 2 * time.Hour}, "xxx", "0:pending/waiting_for/1.1/stored 2:firing/condition_met/1.2/told"},
+		{"for: a row that goes early is not told, and the episode was none", rules.Rule{For: 2 * time.Hour}, "x.xxx",
 			"0:pending/waiting_for/1.1/stored 1:resolved/condition_not_held/1.2/stored 2:pending/waiting_for/1.3/stored 4:firing/condition_met/1.4/told"},
-		{"for: a failed query neither ends the wait nor fires", Rule{For: 2 * time.Hour}, "xeex", "0:pending/waiting_for/1.1/stored 3:firing/condition_met/1.2/told"},
-		{"keep_firing_for: a gap shorter than it is not told", Rule{KeepFiringFor: 2 * time.Hour}, "x.x",
+		{"for: a failed query neither ends the wait nor fires", rules.Rule{For: 2 * time.Hour}, "xeex", "0:pending/waiting_for/1.1/stored 3:firing/condition_met/1.2/told"},
+		{"keep_firing_for: a gap shorter than it is not told", rules.Rule{KeepFiringFor: 2 * time.Hour}, "x.x",
 			"0:firing/condition_met/1.1/told 1:firing/holding/1.2/stored 2:firing/condition_returned/1.3/stored"},
-		{"keep_firing_for: the end is told when it has passed", Rule{KeepFiringFor: 2 * time.Hour}, "x...",
+		{"keep_firing_for: the end is told when it has passed", rules.Rule{KeepFiringFor: 2 * time.Hour}, "x...",
 			"0:firing/condition_met/1.1/told 1:firing/holding/1.2/stored 3:resolved/condition_cleared/1.3/told"},
-		{"repeat_every: reminders while it stays", Rule{RepeatEvery: 2 * time.Hour}, "xxxxx",
+		{"repeat_every: reminders while it stays", rules.Rule{RepeatEvery: 2 * time.Hour}, "xxxxx",
 			"0:firing/condition_met/1.1/told 2:reminder/repeat_every_passed/1.2/told 4:reminder/repeat_every_passed/1.3/told"},
-		{"a rule that is gone resolves its alerts", Rule{}, "x-", "0:firing/condition_met/1.1/told 1:resolved/rule_removed/1.2/told"},
-		{"a rule whose identity changed resolves what the old one raised", Rule{}, "xi", "0:firing/condition_met/1.1/told 1:resolved/rule_removed/1.2/told"},
-		{"a pending alert of a rule that is gone ends silently", Rule{For: 2 * time.Hour}, "x-", "0:pending/waiting_for/1.1/stored 1:resolved/rule_removed/1.2/stored"},
-		{"a rule that comes back begins a new episode", Rule{}, "x-x", "0:firing/condition_met/1.1/told 1:resolved/rule_removed/1.2/told 2:firing/condition_met/2.1/told"},
-		{"nothing there, nothing said", Rule{}, "..en.", ""},
+		{"a rule that is gone resolves its alerts", rules.Rule{}, "x-", "0:firing/condition_met/1.1/told 1:resolved/rule_removed/1.2/told"},
+		{"a rule whose identity changed resolves what the old one raised", rules.Rule{}, "xi", "0:firing/condition_met/1.1/told 1:resolved/rule_removed/1.2/told"},
+		{"a pending alert of a rule that is gone ends silently", rules.Rule{For: 2 * time.Hour}, "x-", "0:pending/waiting_for/1.1/stored 1:resolved/rule_removed/1.2/stored"},
+		{"a rule that comes back begins a new episode", rules.Rule{}, "x-x", "0:firing/condition_met/1.1/told 1:resolved/rule_removed/1.2/told 2:firing/condition_met/2.1/told"},
+		{"nothing there, nothing said", rules.Rule{}, "..en.", ""},
 
-		{"an acknowledged alert is not repeated, and resolves", Rule{RepeatEvery: time.Hour}, "xAxxx.",
+		{"an acknowledged alert is not repeated, and resolves", rules.Rule{RepeatEvery: time.Hour}, "xAxxx.",
 			"0:firing/condition_met/1.1/told 0:acknowledged/acknowledged/1.2/told 4:resolved/condition_cleared/1.3/told"},
-		{"a second acknowledgement changes nothing", Rule{}, "xAA", "0:firing/condition_met/1.1/told 0:acknowledged/acknowledged/1.2/told"},
-		{"a new episode is not hidden by the acknowledgement of the one before", Rule{}, "xA.x",
+		{"a second acknowledgement changes nothing", rules.Rule{}, "xAA", "0:firing/condition_met/1.1/told 0:acknowledged/acknowledged/1.2/told"},
+		{"a new episode is not hidden by the acknowledgement of the one before", rules.Rule{}, "xA.x",
 			"0:firing/condition_met/1.1/told 0:acknowledged/acknowledged/1.2/told 1:resolved/condition_cleared/1.3/told 2:firing/condition_met/2.1/told"},
-		{"a snoozed alert is told again when the time is over", Rule{RepeatEvery: time.Hour}, "xZxxxx.",
+		{"a snoozed alert is told again when the time is over", rules.Rule{RepeatEvery: time.Hour}, "xZxxxx.",
 			"0:firing/condition_met/1.1/told 0:snoozed/snoozed/1.2/told 3:firing/snooze_ended/1.3/told 4:reminder/repeat_every_passed/1.4/told 5:resolved/condition_cleared/1.5/told"},
-		{"a snoozed alert resolves in between", Rule{}, "xZ.x",
+		{"a snoozed alert resolves in between", rules.Rule{}, "xZ.x",
 			"0:firing/condition_met/1.1/told 0:snoozed/snoozed/1.2/told 1:resolved/condition_cleared/1.3/told 2:firing/condition_met/2.1/told"},
-		{"a closed alert does not come back while its row stays", Rule{}, "xCxxx.x",
+		{"a closed alert does not come back while its row stays", rules.Rule{}, "xCxxx.x",
 			"0:firing/condition_met/1.1/told 0:resolved/closed/1.2/told 4:resolved/left_after_close/1.3/stored 5:firing/condition_met/2.1/told"},
-		{"a closed alert of a rule that is gone is not ended twice", Rule{}, "xC-", "0:firing/condition_met/1.1/told 0:resolved/closed/1.2/told 1:resolved/left_after_close/1.3/stored"},
-		{"a judgement is stored and changes no state, also while holding", Rule{KeepFiringFor: 2 * time.Hour}, "x.J..",
+		{"a closed alert of a rule that is gone is not ended twice", rules.Rule{}, "xC-", "0:firing/condition_met/1.1/told 0:resolved/closed/1.2/told 1:resolved/left_after_close/1.3/stored"},
+		{"a judgement is stored and changes no state, also while holding", rules.Rule{KeepFiringFor: 2 * time.Hour}, "x.J..",
 			"0:firing/condition_met/1.1/told 1:firing/holding/1.2/stored 1:firing/judged/1.3/stored 3:resolved/condition_cleared/1.4/told"},
-		{"a judgement after the end is kept", Rule{}, "x.J.", "0:firing/condition_met/1.1/told 1:resolved/condition_cleared/1.2/told 1:resolved/judged/1.3/stored"},
-		{"what is pending cannot be acknowledged", Rule{For: 2 * time.Hour}, "xA", "0:pending/waiting_for/1.1/stored"},
-		{"an alert that nobody takes up escalates, once", Rule{EscalateAfter: 2 * time.Hour, EscalateSeverity: "critical"}, "xxxxx",
+		{"a judgement after the end is kept", rules.Rule{}, "x.J.", "0:firing/condition_met/1.1/told 1:resolved/condition_cleared/1.2/told 1:resolved/judged/1.3/stored"},
+		{"what is pending cannot be acknowledged", rules.Rule{For: 2 * time.Hour}, "xA", "0:pending/waiting_for/1.1/stored"},
+		{"an alert that nobody takes up escalates, once", rules.Rule{EscalateAfter: 2 * time.Hour, EscalateSeverity: "critical"}, "xxxxx",
 			"0:firing/condition_met/1.1/told 2:reminder/escalated/1.2/told"},
-		{"an acknowledged alert does not escalate", Rule{EscalateAfter: 2 * time.Hour, EscalateSeverity: "critical"}, "xxAxxxx",
+		{"an acknowledged alert does not escalate", rules.Rule{EscalateAfter: 2 * time.Hour, EscalateSeverity: "critical"}, "xxAxxxx",
 			"0:firing/condition_met/1.1/told 1:acknowledged/acknowledged/1.2/told"},
-		{"after a catch-up people are told what stands", Rule{}, "ux.xxaxx",
+		{"after a catch-up people are told what stands", rules.Rule{}, "ux.xxaxx",
 			"0:firing/condition_met/1.1/stored 1:resolved/condition_cleared/1.2/stored 2:firing/condition_met/2.1/stored 4:firing/told_later/2.2/told"},
-		{"what began and ended in a catch-up is told as ended, once", Rule{}, "ux.a..",
+		{"what began and ended in a catch-up is told as ended, once", rules.Rule{}, "ux.a..",
 			"0:firing/condition_met/1.1/stored 1:resolved/condition_cleared/1.2/stored 2:resolved/told_later/1.3/told"},
-		{"an alert that was told and ended in a catch-up is told as ended", Rule{}, "xu.a.",
+		{"an alert that was told and ended in a catch-up is told as ended", rules.Rule{}, "xu.a.",
 			"0:firing/condition_met/1.1/told 1:resolved/condition_cleared/1.2/stored 2:resolved/told_later/1.3/told"},
-		{"an alert that was told and stays through a catch-up is not told again", Rule{RepeatEvery: 10 * time.Hour}, "xuxxaxx", "0:firing/condition_met/1.1/told"},
-		{"what happened at the last tick of a catch-up is told there", Rule{}, "u..ax", "2:firing/condition_met/1.1/told"},
+		{"an alert that was told and stays through a catch-up is not told again", rules.Rule{RepeatEvery: 10 * time.Hour}, "xuxxaxx", "0:firing/condition_met/1.1/told"},
+		{"what happened at the last tick of a catch-up is told there", rules.Rule{}, "u..ax", "2:firing/condition_met/1.1/told"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			said, all := story(c.rule, lifecycle{}, c.script)
@@ -162,16 +163,16 @@ func TestLifecycle(t *testing.T) {
 }
 
 func TestEpisodesSpentElsewhereAreNotUsedAgain(t *testing.T) {
-	r := Rule{Name: "R"}
-	l := lifecycle{retired: map[string]int{seenAlert(&r, "A").fingerprint: 3}}
-	said, _ := story(Rule{}, l, "x.x")
+	r := rules.Rule{Name: "R"}
+	l := lifecycle{retired: map[string]int{seenAlert(&r, "A").Fingerprint: 3}}
+	said, _ := story(rules.Rule{}, l, "x.x")
 	if got, want := strings.Join(said, " "), "0:firing/condition_met/4.1/told 1:resolved/condition_cleared/4.2/told 2:firing/condition_met/5.1/told"; got != want {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestTheHoldoutIsStoredAndDrawnByAccount(t *testing.T) {
-	_, all := story(Rule{}, lifecycle{holdoutShare: 1}, "x.x")
+	_, all := story(rules.Rule{}, lifecycle{holdoutShare: 1}, "x.x")
 	for _, x := range all {
 		if x.Arm != alert.Holdout || published(x) {
 			t.Errorf("%s is %s, published %v", x.State, x.Arm, published(x))
@@ -194,7 +195,7 @@ func TestTheHoldoutIsStoredAndDrawnByAccount(t *testing.T) {
 // The reference model keeps whole histories and asks simple questions of them; the lifecycle keeps one transition.
 func TestLifecycleAgainstReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rule := Rule{
+		rule := rules.Rule{
 			For:           time.Duration(rapid.IntRange(0, 3).Draw(t, "for")) * time.Hour,
 			KeepFiringFor: time.Duration(rapid.IntRange(0, 3).Draw(t, "keep")) * time.Hour,
 		}
@@ -245,7 +246,7 @@ func TestLifecycleAgainstReference(t *testing.T) {
 }
 
 func TestReadRows(t *testing.T) {
-	set, err := Load(Document{"r.yaml", []byte(`groups:
+	set, err := rules.Load(rules.Document{Name: "r.yaml", Data: []byte(`groups:
   - name: g
     schedule: "0 6 * * *"
     rules:
@@ -265,42 +266,42 @@ func TestReadRows(t *testing.T) {
 		return alert.Row{"account_id": "A", "n": n, "arr": churn.MustMoney("1234567.5000"), "owner": "Max", "name": "Acme",
 			"reporting_currency": "EUR", "premium": 0.083, "age": 1.9, "closed": start, "classes": []any{"price_reduction", "downgrade"}, "gone": nil}
 	}
-	alerts, err := r.read([]alert.Row{row(1), row(2)})
+	alerts, err := r.Read([]alert.Row{row(1), row(2)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := alerts[0]
-	labels, notes, err := r.render(a.row)
+	labels, notes, err := r.Render(a.Row)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := "Acme 1,234,568 EUR 8.3% 1 day 2026-01-01 price reduction, downgrade unknown"; notes["summary"] != want {
 		t.Errorf("got %q", notes["summary"])
 	}
-	if labels["owner"] != "Max" || a.currency != "EUR" || plain(a.value) != "1234567.5" || a.identity["n"] != "1" {
+	if labels["owner"] != "Max" || a.Currency != "EUR" || rules.Plain(a.Value) != "1234567.5" || a.Identity["n"] != "1" {
 		t.Errorf("got %+v", a)
 	}
-	if _, err = r.read([]alert.Row{row(1), row(2), row(1)}); err == nil || !strings.Contains(err.Error(), "two rows with one identity (account_id=A, n=1)") {
+	if _, err = r.Read([]alert.Row{row(1), row(2), row(1)}); err == nil || !strings.Contains(err.Error(), "two rows with one identity (account_id=A, n=1)") {
 		t.Error(err)
 	}
 	null := row(1)
 	null["account_id"] = nil
-	if _, err = r.read([]alert.Row{null}); err == nil || !strings.Contains(err.Error(), `identity column "account_id" is missing or NULL`) {
+	if _, err = r.Read([]alert.Row{null}); err == nil || !strings.Contains(err.Error(), `identity column "account_id" is missing or NULL`) {
 		t.Error(err)
 	}
 	short := row(1)
 	delete(short, "premium")
-	if alerts, err = r.read([]alert.Row{short}); err != nil {
+	if alerts, err = r.Read([]alert.Row{short}); err != nil {
 		t.Error(err)
 	}
-	_, err = lifecycle{at: start}.step(prior{}, []*Rule{r}, []observation{{rule: r, alerts: alerts}})
+	_, err = lifecycle{at: start}.step(Prior{}, []*rules.Rule{r}, []observation{{rule: r, alerts: alerts}})
 	if err == nil || !strings.Contains(err.Error(), "account_id=A, n=1: filling annotations.summary") {
 		t.Error(err)
 	}
 }
 
 // stepped is step where no text can fail.
-func stepped(l lifecycle, before prior, group []*Rule, seen []observation) []alert.Transition {
+func stepped(l lifecycle, before Prior, group []*rules.Rule, seen []observation) []alert.Transition {
 	out, err := l.step(before, group, seen)
 	if err != nil {
 		panic(err)
@@ -309,12 +310,12 @@ func stepped(l lifecycle, before prior, group []*Rule, seen []observation) []ale
 }
 
 func TestTheRuleItselfHasStates(t *testing.T) {
-	r := Rule{Name: "R", Identity: []string{"account_id"}}
-	before := prior{}
+	r := rules.Rule{Name: "R", Identity: []string{"account_id"}}
+	before := Prior{}
 	var said []string
 	for i, o := range []observation{{}, {failed: true, why: "no table"}, {failed: true, why: "another reason"}, {partial: true, why: "deals are silent"}, {}, {}, {failed: true}} {
 		o.rule = &r
-		for _, x := range stepped(lifecycle{at: start.Add(time.Duration(i) * time.Hour)}, before, []*Rule{&r}, []observation{o}) {
+		for _, x := range stepped(lifecycle{at: start.Add(time.Duration(i) * time.Hour)}, before, []*rules.Rule{&r}, []observation{o}) {
 			before[x.Fingerprint] = x
 			said = append(said, fmt.Sprintf("%d:%s/%s/%d.%d %s", i, x.State, x.Reason, x.Episode, x.Sequence, x.Annotations["description"]))
 			if published(x) {
@@ -327,29 +328,29 @@ func TestTheRuleItselfHasStates(t *testing.T) {
 		t.Errorf("got %q", said)
 	}
 	gone := stepped(lifecycle{at: start.Add(7 * time.Hour)}, before, nil, nil)
-	if len(gone) != 1 || gone[0].State != alert.Resolved || gone[0].Reason != ReasonRemoved {
+	if len(gone) != 1 || gone[0].State != alert.Resolved || gone[0].Reason != alert.ReasonRemoved {
 		t.Errorf("the rule is gone: %+v", gone)
 	}
 }
 
 // valued is an alert of an owner with so much at stake.
-func valued(r *Rule, account, owner, amount string) match {
+func valued(r *rules.Rule, account, owner, amount string) rules.Match {
 	a := seenAlert(r, account)
-	a.row = alert.Row{"owner": owner}
+	a.Row = alert.Row{"owner": owner}
 	if amount != "" {
-		a.value = churn.MustMoney(amount)
+		a.Value = churn.MustMoney(amount)
 	}
 	return a
 }
 
 func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
 	r := *load(t, `groups: [{name: g, schedule: "0 6 * * *", rules: [{alert: R, query: q, identity: [account_id], labels: {owner: "{{ .owner }}"}}]}]`).Groups[0].Rules[0]
-	before := prior{}
+	before := Prior{}
 	monday := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
-	tick := func(at time.Time, alerts ...match) string {
+	tick := func(at time.Time, alerts ...rules.Match) string {
 		var said []string
 		l := lifecycle{at: at, maximum: 2, zone: time.UTC}
-		for _, x := range stepped(l, before, []*Rule{&r}, []observation{{rule: &r, alerts: alerts}}) {
+		for _, x := range stepped(l, before, []*rules.Rule{&r}, []observation{{rule: &r, alerts: alerts}}) {
 			before[x.Fingerprint] = x
 			how := "told"
 			if !published(x) {
@@ -365,16 +366,16 @@ func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
 	for _, c := range []struct {
 		why    string
 		at     time.Time
-		alerts []match
+		alerts []rules.Match
 		want   string
 	}{
-		{"two a week, by value; another owner has two of their own", monday, []match{small, large, unknown, middle, other},
+		{"two a week, by value; another owner has two of their own", monday, []rules.Match{small, large, unknown, middle, other},
 			"large condition_met told, middle condition_met told, other condition_met told, small condition_met owner_maximum, unknown condition_met owner_maximum"},
-		{"nothing more in this week", monday.AddDate(0, 0, 6), []match{small, large, unknown, middle, other}, ""},
-		{"next week, what still fires", monday.AddDate(0, 0, 7), []match{small, large, unknown, middle, other}, "small told_later told, unknown told_later told"},
-		{"who was told of the beginning is told of the end", monday.AddDate(0, 0, 8), []match{large, middle, other}, "small condition_cleared told, unknown condition_cleared told"},
-		{"an episode more counts", monday.AddDate(0, 0, 9), []match{small, large, middle, other}, "small condition_met owner_maximum"},
-		{"who was not told of the beginning is not told of the end", monday.AddDate(0, 0, 10), []match{large, middle, other}, "small condition_cleared owner_maximum"},
+		{"nothing more in this week", monday.AddDate(0, 0, 6), []rules.Match{small, large, unknown, middle, other}, ""},
+		{"next week, what still fires", monday.AddDate(0, 0, 7), []rules.Match{small, large, unknown, middle, other}, "small told_later told, unknown told_later told"},
+		{"who was told of the beginning is told of the end", monday.AddDate(0, 0, 8), []rules.Match{large, middle, other}, "small condition_cleared told, unknown condition_cleared told"},
+		{"an episode more counts", monday.AddDate(0, 0, 9), []rules.Match{small, large, middle, other}, "small condition_met owner_maximum"},
+		{"who was not told of the beginning is not told of the end", monday.AddDate(0, 0, 10), []rules.Match{large, middle, other}, "small condition_cleared owner_maximum"},
 	} {
 		if got := tick(c.at, c.alerts...); got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.why, got, c.want)
@@ -383,7 +384,7 @@ func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
 }
 
 func TestFactsThatArriveLateFireLate(t *testing.T) {
-	r := Rule{Name: "R", Identity: []string{"account_id"}, HappenedAt: "at", LateAfter: 24 * time.Hour}
+	r := rules.Rule{Name: "R", Identity: []string{"account_id"}, HappenedAt: "at", LateAfter: 24 * time.Hour}
 	for _, c := range []struct {
 		why   string
 		ago   time.Duration
@@ -396,16 +397,16 @@ func TestFactsThatArriveLateFireLate(t *testing.T) {
 		{"the first tick ever looks at history", 240 * time.Hour, 0, true},
 	} {
 		a := seenAlert(&r, "A")
-		a.happenedAt = start.Add(-c.ago)
-		out := stepped(lifecycle{at: start, since: c.since}, prior{}, []*Rule{&r}, []observation{{rule: &r, alerts: []match{a}}})
-		if len(out) != 1 || out[0].Late != c.late || !out[0].HappenedAt.Equal(a.happenedAt) {
+		a.HappenedAt = start.Add(-c.ago)
+		out := stepped(lifecycle{at: start, since: c.since}, Prior{}, []*rules.Rule{&r}, []observation{{rule: &r, alerts: []rules.Match{a}}})
+		if len(out) != 1 || out[0].Late != c.late || !out[0].HappenedAt.Equal(a.HappenedAt) {
 			t.Errorf("%s: late %v, want %v", c.why, out[0].Late, c.late)
 		}
 	}
 }
 
 func TestFeedbackThatChangesNothingSaysWhy(t *testing.T) {
-	_, all := story(Rule{}, lifecycle{}, "x.x")
+	_, all := story(rules.Rule{}, lifecycle{}, "x.x")
 	was := all[len(all)-1] // episode 2, since hour 2
 	at := start.Add(3 * time.Hour)
 	feedback := func(episode int, action churn.Action, occurred time.Time) churn.FeedbackEvent {
@@ -427,7 +428,7 @@ func TestFeedbackThatChangesNothingSaysWhy(t *testing.T) {
 			t.Errorf("%s of episode %d: %q, want %q", c.f.Action, c.f.Episode, got, c.want)
 		}
 	}
-	resolved := lifecycle{at: at}.ended(was, ReasonCleared)
+	resolved := lifecycle{at: at}.ended(was, alert.ReasonCleared)
 	if _, got := (lifecycle{at: at}).apply(resolved, feedback(2, churn.Close, at)); got != "the alert is resolved" {
 		t.Error(got)
 	}
@@ -438,7 +439,7 @@ func TestFeedbackThatChangesNothingSaysWhy(t *testing.T) {
 func TestLifecycleOverRandomHistories(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		hours := func(name string) time.Duration { return time.Duration(rapid.IntRange(0, 3).Draw(t, name)) * time.Hour }
-		rule := Rule{For: hours("for"), KeepFiringFor: hours("keep"), RepeatEvery: hours("repeat"), EscalateAfter: hours("escalate"), EscalateSeverity: "critical"}
+		rule := rules.Rule{For: hours("for"), KeepFiringFor: hours("keep"), RepeatEvery: hours("repeat"), EscalateAfter: hours("escalate"), EscalateSeverity: "critical"}
 		script := rapid.StringOfN(rapid.RuneFrom([]rune("xxxx...enAZCJua-")), 1, 60, -1).Draw(t, "script") + "a.....-"
 		said, all := story(rule, lifecycle{}, script)
 		ids := map[string]bool{}
@@ -461,7 +462,7 @@ func TestLifecycleOverRandomHistories(t *testing.T) {
 				told[x.Episode] = true
 				ended[x.Episode] = x.State == alert.Resolved
 			}
-			if x.State == alert.Acknowledged && x.Reason == ReasonRepeated {
+			if x.State == alert.Acknowledged && x.Reason == alert.ReasonRepeated {
 				t.Fatalf("%s: a reminder of what is acknowledged: %s", script, said)
 			}
 		}

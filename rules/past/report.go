@@ -1,4 +1,4 @@
-package rules
+package past
 
 import (
 	"cmp"
@@ -8,10 +8,12 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/engine"
 )
 
-// BacktestReport is what rules would have said of a span of the past.
-type BacktestReport struct {
+// Report is what rules would have said of a span of the past.
+type Report struct {
 	From       time.Time   `json:"from"`
 	To         time.Time   `json:"to"`
 	Schedule   string      `json:"schedule,omitempty"` // where it replaced those of the groups
@@ -85,18 +87,18 @@ type Heard struct {
 }
 
 // Report tells of a backtest that has run, from the ledgers that it returned.
-func (b *Backtest) Report(set, compare *MemoryLog) *BacktestReport {
-	r := &BacktestReport{From: b.From, To: b.To, Schedule: b.Schedule}
+func (b *Backtest) Report(set, compare *engine.MemoryLog) *Report {
+	r := &Report{From: b.From, To: b.To, Schedule: b.Schedule}
 	r.read(b.Set, set)
 	if b.Compare != nil {
-		other := &BacktestReport{From: b.From, To: b.To}
+		other := &Report{From: b.From, To: b.To}
 		other.read(b.Compare, compare)
 		r.Difference = difference(r, other)
 	}
 	return r
 }
 
-func (r *BacktestReport) read(set *Set, log *MemoryLog) {
+func (r *Report) read(set *rules.Set, log *engine.MemoryLog) {
 	var heard Heard
 	for _, g := range set.Groups {
 		past := map[string]*RulePast{}
@@ -114,9 +116,9 @@ func (r *BacktestReport) read(set *Set, log *MemoryLog) {
 				p := past[run.Rule]
 				p.Runs++
 				switch run.Status {
-				case runNoData:
+				case alert.RunNoData:
 					p.NoData++
-				case runError:
+				case alert.RunError:
 					p.Failed++
 					p.LastError = run.Error
 				}
@@ -129,13 +131,13 @@ func (r *BacktestReport) read(set *Set, log *MemoryLog) {
 				}
 			}
 			for _, t := range entry.Transitions {
-				if ofRule(t) || t.StartsAt.IsZero() {
+				if engine.OfRule(t) || t.StartsAt.IsZero() {
 					continue // about the rule itself, or an episode that has not fired
 				}
 				a := alerts[t.Fingerprint]
 				if a == nil || a.Episode != t.Episode {
 					a = &PastAlert{Rule: t.Rule, Fingerprint: t.Fingerprint, Episode: t.Episode, Identity: t.Identity, AccountID: t.AccountID,
-						ContractID: t.ContractID, FiredAt: t.StartsAt, AtStart: first, Late: t.Late, Owner: t.Labels[ownerLabel],
+						ContractID: t.ContractID, FiredAt: t.StartsAt, AtStart: first, Late: t.Late, Owner: t.Labels[engine.OwnerLabel],
 						Summary: t.Annotations["summary"], Currency: t.Currency}
 					if t.ValueAtRisk.Known {
 						a.Value = t.ValueAtRisk.Amount.Trim(0).String()
@@ -168,7 +170,7 @@ func (r *BacktestReport) read(set *Set, log *MemoryLog) {
 
 // follow takes in a transition of the episode.
 func (a *PastAlert) follow(t alert.Transition) {
-	if a.ToldAt == nil && tellable(t) {
+	if a.ToldAt == nil && engine.Tellable(t) {
 		a.Untold = t.Untold
 		if t.Untold == "" && t.Told.Episode == t.Episode {
 			a.ToldAt = alert.Instant(t.Told.First)
@@ -218,7 +220,7 @@ func owners(alerts []PastAlert) []OwnerPast {
 			o = &OwnerPast{Owner: a.Owner, Weeks: map[string]int{}}
 			all[a.Owner] = o
 		}
-		week := Week(*a.ToldAt, time.UTC).Format(time.DateOnly)
+		week := engine.Week(*a.ToldAt, time.UTC).Format(time.DateOnly)
 		o.Told++
 		o.Weeks[week]++
 		o.Most = max(o.Most, o.Weeks[week])
@@ -254,7 +256,7 @@ type RuleDifference struct {
 	Told     int `json:"told_there"`
 }
 
-func difference(here, there *BacktestReport) *Difference {
+func difference(here, there *Report) *Difference {
 	d := &Difference{OnlyHere: []PastAlert{}, OnlyThere: []PastAlert{}}
 	counts := map[string]*RuleDifference{}
 	of := func(rule string) *RuleDifference {

@@ -1,4 +1,4 @@
-package rules
+package engine
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/rules"
 )
 
 // choking is a fake whose subjects of one account make the engine panic or fail, long after the rules were evaluated.
@@ -58,7 +59,7 @@ func TestAPanicHarmsNoOther(t *testing.T) {
 					t.Errorf("ticks %s, want %s", got, want)
 				}
 				for _, entry := range entries {
-					if a, b := entry.Runs[0], entry.Runs[1]; a.Status != runError || !strings.Contains(a.Error, c.want) || b.Status != runOK {
+					if a, b := entry.Runs[0], entry.Runs[1]; a.Status != alert.RunError || !strings.Contains(a.Error, c.want) || b.Status != alert.RunOK {
 						t.Errorf("%s: %+v", entry.Tick, entry.Runs)
 					}
 				}
@@ -106,7 +107,7 @@ func TestARuleThatOverloadsTheServerFails(t *testing.T) {
 		if got := statuses(entries); got != "01:00 run, 02:00 run, 03:00 run" {
 			t.Fatal(got)
 		}
-		if first, second := entries[0].Runs[0], entries[1].Runs[0]; first.Status != runOK || second.Status != runError || second.Error != errOverloaded.Error() {
+		if first, second := entries[0].Runs[0], entries[1].Runs[0]; first.Status != alert.RunOK || second.Status != alert.RunError || second.Error != errOverloaded.Error() {
 			t.Errorf("%+v, %+v", first, second)
 		}
 		if len(entries[0].Transitions) != 1 {
@@ -168,8 +169,8 @@ func TestAnAppendThatTakesEffectLateLosesNoAlert(t *testing.T) {
 
 // A group whose first process ends before its first tick: that tick came due all the same.
 func TestTheFirstTickIsAccountedForThoughNobodyLivedToSeeIt(t *testing.T) {
-	for policy, want := range map[CatchUp]string{
-		CatchUpAll: "00:00 begun, 06:00 caught_up", CatchUpLatest: "00:00 begun, 06:00 caught_up", CatchUpNone: "00:00 begun, 06:00 missed",
+	for policy, want := range map[rules.CatchUp]string{
+		rules.CatchUpAll: "00:00 begun, 06:00 caught_up", rules.CatchUpLatest: "00:00 begun, 06:00 caught_up", rules.CatchUpNone: "00:00 begun, 06:00 missed",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			log := &MemoryLog{}

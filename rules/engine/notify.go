@@ -1,4 +1,4 @@
-package rules
+package engine
 
 import (
 	"cmp"
@@ -8,25 +8,25 @@ import (
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
-// ownerLabel names the person or team that an alert is for.
-const ownerLabel = "owner"
+// OwnerLabel names the person or team that an alert is for.
+const OwnerLabel = "owner"
 
-// tellable reports whether people would be told of a transition: not of an episode that never fired, nor of what happens
+// Tellable reports whether people would be told of a transition: not of an episode that never fired, nor of what happens
 // between the telling of a firing and of its end.
-func tellable(t alert.Transition) bool {
+func Tellable(t alert.Transition) bool {
 	switch t.Reason {
-	case ReasonHolding, ReasonReturned, ReasonLeft, ReasonJudged:
+	case alert.ReasonHolding, alert.ReasonReturned, alert.ReasonLeft, alert.ReasonJudged:
 		return false
 	}
 	return t.State.Published() && !t.StartsAt.IsZero()
 }
 
 // published reports whether a transition leaves the house.
-func published(t alert.Transition) bool { return tellable(t) && t.Untold == "" }
+func published(t alert.Transition) bool { return Tellable(t) && t.Untold == "" }
 
 // tell decides which changes of a tick people are told of, and of what they were not told before.
-func (l lifecycle) tell(before prior, changes []alert.Transition) []alert.Transition {
-	changed := make(prior, len(changes))
+func (l lifecycle) tell(before Prior, changes []alert.Transition) []alert.Transition {
+	changed := make(Prior, len(changes))
 	for _, t := range changes {
 		changed[t.Fingerprint] = t
 	}
@@ -35,7 +35,7 @@ func (l lifecycle) tell(before prior, changes []alert.Transition) []alert.Transi
 		t := &changes[i]
 		was := before[t.Fingerprint]
 		switch {
-		case !tellable(*t):
+		case !Tellable(*t):
 		case l.unattended:
 			t.Untold = alert.UntoldCatchUp
 		case t.State == alert.Resolved && t.Told.Episode != t.Episode && was.Untold == alert.UntoldMaximum:
@@ -52,7 +52,7 @@ func (l lifecycle) tell(before prior, changes []alert.Transition) []alert.Transi
 	var late []alert.Transition
 	for _, fingerprint := range before.those(func(was alert.Transition) bool { return owed(was) && !changed.has(was.Fingerprint) }) {
 		t := next(before[fingerprint])
-		t.Reason = ReasonToldLater
+		t.Reason = alert.ReasonToldLater
 		late = append(late, l.made(t))
 	}
 	for i := range late {
@@ -99,11 +99,11 @@ func (l lifecycle) told(t *alert.Transition) {
 }
 
 // ration tells each owner of the alerts with most value at risk, up to the maximum of the week.
-func (l lifecycle) ration(before, changed prior, waiting []*alert.Transition) {
+func (l lifecycle) ration(before, changed Prior, waiting []*alert.Transition) {
 	room := map[string]int{}
 	count := func(t alert.Transition) {
 		if t.Arm != alert.Holdout && t.Told.ThisWeek > 0 && Week(t.Told.First, l.zone).Equal(Week(l.at, l.zone)) {
-			room[t.Labels[ownerLabel]] -= t.Told.ThisWeek
+			room[t.Labels[OwnerLabel]] -= t.Told.ThisWeek
 		}
 	}
 	if l.maximum > 0 {
@@ -120,7 +120,7 @@ func (l lifecycle) ration(before, changed prior, waiting []*alert.Transition) {
 		return cmp.Or(-compareValue(a, b), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
 	for _, t := range waiting {
-		owner := t.Labels[ownerLabel]
+		owner := t.Labels[OwnerLabel]
 		if l.maximum > 0 && t.Arm != alert.Holdout {
 			if room[owner]+l.maximum <= 0 {
 				t.Untold = alert.UntoldMaximum

@@ -1,4 +1,4 @@
-package rules
+package engine
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/rules"
 )
 
 // Warehouse answers rules.
@@ -56,7 +57,7 @@ type Observe struct {
 
 // Engine evaluates the groups of a set. Its fields are set before Run or RunUntil and not changed after.
 type Engine struct {
-	Set       *Set
+	Set       *rules.Set
 	Warehouse Warehouse
 	Log       Log
 	Settle    Settle // Defaults to: everything is visible

@@ -1,4 +1,4 @@
-package rules
+package engine
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 type MemoryLog struct {
 	mu      sync.Mutex
 	entries map[string][]alert.Entry
-	light   bool // keeps no bytes of what would be published
+	Light   bool // keeps no bytes of what would be published
 }
 
 // State implements Log.
@@ -41,7 +41,7 @@ func (m *MemoryLog) Append(_ context.Context, entry alert.Entry) (bool, error) {
 	if entry.N != int64(len(m.entries[entry.Group]))+1 {
 		return false, nil
 	}
-	if m.light {
+	if m.Light {
 		entry.Transitions = slices.Clone(entry.Transitions)
 		for i := range entry.Transitions {
 			entry.Transitions[i].Headers, entry.Transitions[i].Value = nil, nil

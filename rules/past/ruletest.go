@@ -1,4 +1,4 @@
-package rules
+package past
 
 import (
 	"context"
@@ -13,19 +13,21 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/engine"
 )
 
 // Scratch is a warehouse to play in.
 type Scratch interface {
-	Warehouse
+	engine.Warehouse
 	// Reset empties it.
 	Reset(ctx context.Context) error
 	// Store decodes, scores, inserts and links the events as production does; each is known at its KnownAt.
-	Store(ctx context.Context, events []TestEvent) error
+	Store(ctx context.Context, events []rules.TestEvent) error
 }
 
-// Report is what rule tests found.
-type Report struct {
+// TestReport is what rule tests found.
+type TestReport struct {
 	Results  []TestResult   `json:"results"`
 	Coverage []RuleCoverage `json:"coverage"`
 }
@@ -46,12 +48,12 @@ type RuleCoverage struct {
 }
 
 // Passed reports whether every test passed.
-func (r Report) Passed() bool {
+func (r TestReport) Passed() bool {
 	return !slices.ContainsFunc(r.Results, func(t TestResult) bool { return len(t.Failures) > 0 })
 }
 
 // Write prints the report for a person: failures as differences, then what no test reaches.
-func (r Report) Write(w io.Writer) error {
+func (r TestReport) Write(w io.Writer) error {
 	var b strings.Builder
 	failed := 0
 	for _, t := range r.Results {
@@ -77,8 +79,8 @@ func (r Report) Write(w io.Writer) error {
 
 // RunTests plays every test on the scratch warehouse, through the production queries and lifecycle, at the instants that
 // the test names. An error means that a test could not be played; a difference is in the report.
-func RunTests(ctx context.Context, files []*TestFile, scratch Scratch) (Report, error) {
-	var report Report
+func RunTests(ctx context.Context, files []*rules.TestFile, scratch Scratch) (TestReport, error) {
+	var report TestReport
 	reached := map[string]map[string]bool{}
 	for _, f := range files {
 		for _, g := range f.Set.Groups {
@@ -111,19 +113,19 @@ func RunTests(ctx context.Context, files []*TestFile, scratch Scratch) (Report, 
 }
 
 // coverage holds what was reached against what the rule's keys make possible.
-func coverage(r *Rule, reached map[string]bool) RuleCoverage {
-	possible := []string{ReasonMet, ReasonCleared}
+func coverage(r *rules.Rule, reached map[string]bool) RuleCoverage {
+	possible := []string{alert.ReasonMet, alert.ReasonCleared}
 	if r.For > 0 {
-		possible = append(possible, ReasonWaiting, ReasonNotHeld)
+		possible = append(possible, alert.ReasonWaiting, alert.ReasonNotHeld)
 	}
 	if r.KeepFiringFor > 0 {
-		possible = append(possible, ReasonHolding, ReasonReturned)
+		possible = append(possible, alert.ReasonHolding, alert.ReasonReturned)
 	}
 	if r.RepeatEvery > 0 {
-		possible = append(possible, ReasonRepeated)
+		possible = append(possible, alert.ReasonRepeated)
 	}
 	if r.EscalateAfter > 0 {
-		possible = append(possible, ReasonEscalated)
+		possible = append(possible, alert.ReasonEscalated)
 	}
 	c := RuleCoverage{Rule: r.Name, Reached: slices.Sorted(maps.Keys(reached))}
 	for _, reason := range possible {
@@ -135,16 +137,16 @@ func coverage(r *Rule, reached map[string]bool) RuleCoverage {
 }
 
 // play runs one test and returns what differs.
-func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached map[string]map[string]bool) ([]string, error) {
+func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch, reached map[string]map[string]bool) ([]string, error) {
 	if err := scratch.Reset(ctx); err != nil {
 		return nil, fmt.Errorf("emptying the scratch warehouse: %w", err)
 	}
 	var now time.Time
-	e := &Engine{Set: set, Warehouse: scratch, Log: &MemoryLog{}, Writer: "test", Clock: func() time.Time { return now },
+	e := &engine.Engine{Set: set, Warehouse: scratch, Log: &engine.MemoryLog{}, Writer: "test", Clock: func() time.Time { return now },
 		Logger: slog.New(slog.DiscardHandler)} // a failed rule is in the report
-	var ledgers []*ledger
+	var ledgers []*engine.Ledger
 	for _, g := range set.Groups {
-		ledgers = append(ledgers, &ledger{group: g, schedule: g.Schedule, before: prior{}})
+		ledgers = append(ledgers, &engine.Ledger{Group: g, Schedule: g.Schedule, Before: engine.Prior{}})
 	}
 	var failures []string
 	events, feedback := c.Events, c.Feedback
@@ -169,32 +171,32 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 				return nil, err
 			}
 			if outcome != churn.FeedbackApplied {
-				failures = append(failures, fmt.Sprintf("at %s: %s %s {%s} (line %d) changed nothing: %s", stamp(f.KnownAt), f.Action, f.Rule, describe(f.Identity), f.Line, outcome))
+				failures = append(failures, fmt.Sprintf("at %s: %s %s {%s} (line %d) changed nothing: %s", stamp(f.KnownAt), f.Action, f.Rule, rules.Describe(f.Identity), f.Line, outcome))
 			}
 		}
 		for _, l := range ledgers {
-			now = instant.At.Add(l.group.EvalDelay)
-			if err := e.evaluate(ctx, l, now, alert.TickRun, ""); err != nil {
+			now = instant.At.Add(l.Group.EvalDelay)
+			if err := e.Evaluate(ctx, l, now, alert.TickRun, ""); err != nil {
 				return nil, err
 			}
-			entries := e.Log.(*MemoryLog).Entries(l.group.Name)
+			entries := e.Log.(*engine.MemoryLog).Entries(l.Group.Name)
 			entry := entries[len(entries)-1]
 			for _, t := range entry.Transitions {
 				reached[t.Rule][t.Reason] = true
-				if t.State == alert.Resolved && !ofRule(t) {
+				if t.State == alert.Resolved && !engine.OfRule(t) {
 					standing = append(standing, t)
 				}
 			}
 			for _, run := range entry.Runs {
 				switch run.Status {
-				case runError:
+				case alert.RunError:
 					failures = append(failures, fmt.Sprintf("at %s: rule %s failed: %s", stamp(instant.At), run.Rule, run.Error))
-				case runNoData:
+				case alert.RunNoData:
 					noData = append(noData, run)
 				}
 			}
-			for _, fingerprint := range slices.Sorted(maps.Keys(l.before)) {
-				if t := l.before[fingerprint]; t.State.Open() || t.State == alert.Pending {
+			for _, fingerprint := range slices.Sorted(maps.Keys(l.Before)) {
+				if t := l.Before[fingerprint]; t.State.Open() || t.State == alert.Pending {
 					standing = append(standing, t)
 				}
 			}
@@ -205,17 +207,17 @@ func play(ctx context.Context, set *Set, c TestCase, scratch Scratch, reached ma
 }
 
 // hearTest applies feedback to the alert of its rule.
-func hearTest(ctx context.Context, e *Engine, ledgers []*ledger, f TestFeedback) (string, error) {
+func hearTest(ctx context.Context, e *engine.Engine, ledgers []*engine.Ledger, f rules.TestFeedback) (string, error) {
 	for _, l := range ledgers {
-		if l.group.Rule(f.Rule) != nil {
-			return e.reply(ctx, l, f.FeedbackEvent)
+		if l.Group.Rule(f.Rule) != nil {
+			return e.Reply(ctx, l, f.FeedbackEvent)
 		}
 	}
 	return "the rule is not under test", nil
 }
 
 // compare says how what stands differs from what the test expects.
-func compare(i TestInstant, standing []alert.Transition, silent []alert.Run) []string {
+func compare(i rules.TestInstant, standing []alert.Transition, silent []alert.Run) []string {
 	var out []string
 	say := func(format string, args ...any) {
 		out = append(out, "at "+stamp(i.At)+": "+strings.TrimRight(fmt.Sprintf(format, args...), " "))
@@ -226,42 +228,42 @@ func compare(i TestInstant, standing []alert.Transition, silent []alert.Run) []s
 			return means(want, t)
 		})
 		if at < 0 || taken[at] {
-			say("expected but missing (line %d): %s %s {%s}", want.Line, want.Rule, want.Status, describe(want.Identity))
+			say("expected but missing (line %d): %s %s {%s}", want.Line, want.Rule, want.Status, rules.Describe(want.Identity))
 			continue
 		}
 		taken[at] = true
 		if diff := differs(want, standing[at]); diff != "" {
-			say("%s {%s} differs (line %d):%s", want.Rule, describe(standing[at].Identity), want.Line, diff)
+			say("%s {%s} differs (line %d):%s", want.Rule, rules.Describe(standing[at].Identity), want.Line, diff)
 		}
 	}
 	for n, t := range standing {
 		if !taken[n] {
-			say("not expected: %s %s (%s) {%s} %s", t.Rule, t.State, t.Reason, describe(t.Identity), t.Annotations["summary"])
+			say("not expected: %s %s (%s) {%s} %s", t.Rule, t.State, t.Reason, rules.Describe(t.Identity), t.Annotations["summary"])
 		}
 	}
 	for _, want := range i.Silent {
 		for _, t := range standing {
 			if means(want, t) && t.State != alert.Resolved {
-				say("must be silent (line %d): %s {%s}", want.Line, t.Rule, describe(t.Identity))
+				say("must be silent (line %d): %s {%s}", want.Line, t.Rule, rules.Describe(t.Identity))
 			}
 		}
 	}
 	var noData []string
 	for _, run := range silent {
 		noData = append(noData, run.Rule)
-		if len(out) > 0 && !i.noData { // likely the reason, and nobody would guess it
+		if len(out) > 0 && !i.SaysNoData { // likely the reason, and nobody would guess it
 			say("%s had no data here, so its alerts hold though their rows are gone: %s", run.Rule, run.Error)
 		}
 	}
 	slices.Sort(noData)
-	if i.noData && !slices.Equal(i.NoData, noData) {
+	if i.SaysNoData && !slices.Equal(i.NoData, noData) {
 		say("no data differs:%s", line("rules", strings.Join(i.NoData, ", "), strings.Join(noData, ", ")))
 	}
 	return out
 }
 
 // means reports whether t is the alert that a test means: the rule, and the identity as far as it is written.
-func means(a TestAlert, t alert.Transition) bool {
+func means(a rules.TestAlert, t alert.Transition) bool {
 	if a.Rule != t.Rule {
 		return false
 	}
@@ -273,7 +275,7 @@ func means(a TestAlert, t alert.Transition) bool {
 	return true
 }
 
-func differs(a TestAlert, t alert.Transition) string {
+func differs(a rules.TestAlert, t alert.Transition) string {
 	var b strings.Builder
 	text := func(what, want, got string) {
 		if want != "" && want != got {
@@ -291,9 +293,9 @@ func differs(a TestAlert, t alert.Transition) string {
 	if a.ValueAtRisk.Known && (!t.ValueAtRisk.Known || a.ValueAtRisk.Amount.Cmp(t.ValueAtRisk.Amount) != 0) {
 		got := "unknown"
 		if t.ValueAtRisk.Known {
-			got = plain(t.ValueAtRisk)
+			got = rules.Plain(t.ValueAtRisk)
 		}
-		text("value_at_risk", plain(a.ValueAtRisk), got)
+		text("value_at_risk", rules.Plain(a.ValueAtRisk), got)
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
 		if got := t.Labels[k]; got != a.Labels[k] {

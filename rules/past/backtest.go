@@ -1,4 +1,4 @@
-package rules
+package past
 
 import (
 	"cmp"
@@ -10,14 +10,16 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/engine"
 )
 
 // Backtest runs rules over the past: every tick of a span as a process that evaluated then would have, by the same queries and the
 // same lifecycle, as known at each instant. Nothing is published.
 type Backtest struct {
-	Set       *Set
-	Compare   *Set // other rules, run over the same past beside them; nil: none
-	Warehouse Warehouse
+	Set       *rules.Set
+	Compare   *rules.Set // other rules, run over the same past beside them; nil: none
+	Warehouse engine.Warehouse
 	From, To  time.Time // ticks after From, until To
 	Schedule  string    // replaces every group's schedule. Defaults to ""
 
@@ -28,9 +30,9 @@ type Backtest struct {
 
 // replay is one set's way through the past.
 type replay struct {
-	engine   *Engine
-	ledgers  []*ledger
-	log      *MemoryLog
+	engine   *engine.Engine
+	ledgers  []*engine.Ledger
+	log      *engine.MemoryLog
 	feedback []churn.FeedbackEvent // not heard yet
 }
 
@@ -46,25 +48,25 @@ const ahead = 2
 // turn is one tick of one group.
 type turn struct {
 	of   *replay
-	l    *ledger
+	l    *engine.Ledger
 	tick time.Time
 }
 
 // at is the instant that the turn looks from.
-func (t turn) at() time.Time { return t.tick.Add(-t.l.group.EvalDelay) }
+func (t turn) at() time.Time { return t.tick.Add(-t.l.Group.EvalDelay) }
 
 // agenda lists every turn in the order in which they come. Of several at once those that look from the same instant follow one
 // another, as what is known at an instant is read once.
 func (b *Backtest) agenda(replays []*replay) (all []turn) {
 	for _, r := range replays {
 		for _, l := range r.ledgers {
-			for tick := range l.schedule.Ticks(l.tick, b.To) {
+			for tick := range l.Schedule.Ticks(l.Tick, b.To) {
 				all = append(all, turn{r, l, tick})
 			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b turn) int {
-		return cmp.Or(a.tick.Compare(b.tick), cmp.Compare(b.l.group.EvalDelay, a.l.group.EvalDelay))
+		return cmp.Or(a.tick.Compare(b.tick), cmp.Compare(b.l.Group.EvalDelay, a.l.Group.EvalDelay))
 	})
 	return all
 }
@@ -90,10 +92,10 @@ func (b *Backtest) expect(ctx context.Context, all [][]turn, n int) {
 	turns := all[n]
 	var queries []string
 	for _, t := range turns {
-		if t.l.group.namesSources() {
-			queries = append(queries, freshnessQuery)
+		if t.l.Group.NamesSources() {
+			queries = append(queries, engine.FreshnessQuery)
 		}
-		for _, r := range t.l.group.Rules {
+		for _, r := range t.l.Group.Rules {
 			queries = append(queries, r.Query)
 		}
 	}
@@ -101,7 +103,7 @@ func (b *Backtest) expect(ctx context.Context, all [][]turn, n int) {
 }
 
 // Run evaluates every tick and returns the ledgers of Set and of Compare, which is empty where there is none.
-func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set, compare *MemoryLog, err error) {
+func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set, compare *engine.MemoryLog, err error) {
 	first, err := b.open(ctx, b.Set)
 	if err != nil {
 		return nil, nil, err
@@ -126,11 +128,11 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 			if err := t.of.hear(ctx, t.tick); err != nil {
 				return nil, nil, err
 			}
-			err := t.of.engine.retry(ctx, t.l.group.Name, false, func() error {
-				return t.of.engine.evaluate(ctx, t.l, t.tick, alert.TickRun, "")
+			err := t.of.engine.Retry(ctx, t.l.Group.Name, false, func() error {
+				return t.of.engine.Evaluate(ctx, t.l, t.tick, alert.TickRun, "")
 			})
 			if err != nil {
-				return nil, nil, fmt.Errorf("tick %s of group %s: %w", t.tick.Format(time.RFC3339), t.l.group.Name, err)
+				return nil, nil, fmt.Errorf("tick %s of group %s: %w", t.tick.Format(time.RFC3339), t.l.Group.Name, err)
 			}
 			if done++; progress != nil {
 				progress(done, total)
@@ -142,20 +144,20 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 			return nil, nil, err
 		}
 	}
-	compare = &MemoryLog{}
+	compare = &engine.MemoryLog{}
 	if len(replays) > 1 {
 		compare = replays[1].log
 	}
 	return first.log, compare, nil
 }
 
-func (b *Backtest) open(ctx context.Context, set *Set) (*replay, error) {
-	r := &replay{log: &MemoryLog{light: !b.KeepValues}, feedback: slices.Clone(b.Feedback)}
-	r.engine = &Engine{Set: set, Warehouse: b.Warehouse, Log: r.log, From: b.From, Schedule: b.Schedule, HoldoutShare: b.HoldoutShare,
+func (b *Backtest) open(ctx context.Context, set *rules.Set) (*replay, error) {
+	r := &replay{log: &engine.MemoryLog{Light: !b.KeepValues}, feedback: slices.Clone(b.Feedback)}
+	r.engine = &engine.Engine{Set: set, Warehouse: b.Warehouse, Log: r.log, From: b.From, Schedule: b.Schedule, HoldoutShare: b.HoldoutShare,
 		Writer: "backtest", Logger: slog.New(slog.DiscardHandler)} // a rule that failed is in the ledger
 	r.feedback = slices.DeleteFunc(r.feedback, func(f churn.FeedbackEvent) bool { return !f.KnownAt.After(b.From) })
 	var err error
-	r.ledgers, err = r.engine.open(ctx, b.From, false)
+	r.ledgers, err = r.engine.Open(ctx, b.From, false)
 	return r, err
 }
 
@@ -163,7 +165,7 @@ func (b *Backtest) open(ctx context.Context, set *Set) (*replay, error) {
 func (r *replay) hear(ctx context.Context, by time.Time) error {
 	for ; len(r.feedback) > 0 && !r.feedback[0].KnownAt.After(by); r.feedback = r.feedback[1:] {
 		for _, l := range r.ledgers {
-			taken, err := r.engine.take(ctx, l, r.feedback[0])
+			taken, err := r.engine.Take(ctx, l, r.feedback[0])
 			if err != nil {
 				return fmt.Errorf("applying feedback %s: %w", r.feedback[0].EventID, err)
 			}

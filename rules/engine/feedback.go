@@ -1,4 +1,4 @@
-package rules
+package engine
 
 import (
 	"context"
@@ -22,19 +22,19 @@ func (l lifecycle) apply(was alert.Transition, f churn.FeedbackEvent) (t alert.T
 	}
 	switch f.Action {
 	case churn.Acknowledge:
-		t.State, t.Reason = alert.Acknowledged, ReasonAcknowledged
+		t.State, t.Reason = alert.Acknowledged, alert.ReasonAcknowledged
 	case churn.Snooze:
-		t.State, t.Reason, t.SnoozedUntil = alert.Snoozed, ReasonSnoozed, f.Until
+		t.State, t.Reason, t.SnoozedUntil = alert.Snoozed, alert.ReasonSnoozed, f.Until
 	case churn.Close:
 		// The row may stay for long: until it goes, it is the same trouble, and nobody is told of it anew.
-		t.State, t.Reason, t.ResolvedAt, t.Closed, t.HeldSince = alert.Resolved, ReasonClosed, l.at, true, time.Time{}
+		t.State, t.Reason, t.ResolvedAt, t.Closed, t.HeldSince = alert.Resolved, alert.ReasonClosed, l.at, true, time.Time{}
 	case churn.Judge:
-		t.Reason = ReasonJudged
+		t.Reason = alert.ReasonJudged
 	}
 	t = l.made(t)
-	if tellable(t) && was.Told.Episode == was.Episode {
+	if Tellable(t) && was.Told.Episode == was.Episode {
 		l.told(&t)
-	} else if tellable(t) {
+	} else if Tellable(t) {
 		t.Untold = was.Untold
 	}
 	return t, churn.FeedbackApplied
@@ -66,7 +66,7 @@ func refusal(was alert.Transition, f churn.FeedbackEvent) string {
 const hearEvery = 250 * time.Millisecond
 
 // listen applies feedback between ticks until the context ends.
-func (e *Engine) listen(ctx context.Context, ledgers []*ledger) error {
+func (e *Engine) listen(ctx context.Context, ledgers []*Ledger) error {
 	every := e.HearEvery
 	if every <= 0 {
 		every = hearEvery
@@ -79,14 +79,14 @@ func (e *Engine) listen(ctx context.Context, ledgers []*ledger) error {
 		if err := wait(ctx, every); err != nil {
 			return err
 		}
-		if err := e.retry(ctx, "feedback", true, func() error { return e.sweep(ctx, source, ledgers) }); err != nil {
+		if err := e.Retry(ctx, "feedback", true, func() error { return e.sweep(ctx, source, ledgers) }); err != nil {
 			return err
 		}
 	}
 }
 
 // sweep answers what people did. A ledger whose tick is being evaluated is passed by: the others must not wait for it.
-func (e *Engine) sweep(ctx context.Context, source Feedback, ledgers []*ledger) error {
+func (e *Engine) sweep(ctx context.Context, source Feedback, ledgers []*Ledger) error {
 	unapplied, err := source.Unapplied(ctx)
 	if err != nil {
 		return fmt.Errorf("reading feedback: %w", err)
@@ -98,7 +98,7 @@ func (e *Engine) sweep(ctx context.Context, source Feedback, ledgers []*ledger) 
 				settled = true // it may be this one's
 				continue
 			}
-			taken, err := e.take(ctx, l, f)
+			taken, err := e.Take(ctx, l, f)
 			l.mu.Unlock()
 			if err != nil {
 				return err
@@ -110,7 +110,7 @@ func (e *Engine) sweep(ctx context.Context, source Feedback, ledgers []*ledger) 
 		if !settled { // what is about no alert at all is answered, too, so that it can be asked for
 			l := ledgers[0]
 			l.mu.Lock()
-			_, err := e.reply(ctx, l, f)
+			_, err := e.Reply(ctx, l, f)
 			l.mu.Unlock()
 			if err != nil {
 				return err
@@ -121,7 +121,7 @@ func (e *Engine) sweep(ctx context.Context, source Feedback, ledgers []*ledger) 
 }
 
 // hear answers what people did with the alerts of a ledger and was known at a tick: it counts at that tick. The ledger is locked.
-func (e *Engine) hear(ctx context.Context, l *ledger, tick time.Time) error {
+func (e *Engine) hear(ctx context.Context, l *Ledger, tick time.Time) error {
 	source, ok := e.Log.(Feedback)
 	if !ok {
 		return nil
@@ -139,7 +139,7 @@ func (e *Engine) hear(ctx context.Context, l *ledger, tick time.Time) error {
 		if f.KnownAt.After(tick) {
 			continue
 		}
-		if _, err := e.take(ctx, l, f); err != nil {
+		if _, err := e.Take(ctx, l, f); err != nil {
 			return err
 		}
 	}
@@ -152,27 +152,27 @@ func (e *Engine) settleFeedback(ctx context.Context, by time.Time) error {
 	return e.SettleFeedback(ctx, by)
 }
 
-// take answers one feedback if it is about an alert of this ledger, which is locked, and reports whether it is. It may have been
+// Take answers one feedback if it is about an alert of this ledger, which is locked, and reports whether it is. It may have been
 // answered since it was read, by a tick or between ticks; and what was known after a tick that is due waits for that tick.
-func (e *Engine) take(ctx context.Context, l *ledger, f churn.FeedbackEvent) (bool, error) {
-	if _, known := l.before[f.Fingerprint]; !known {
+func (e *Engine) Take(ctx context.Context, l *Ledger, f churn.FeedbackEvent) (bool, error) {
+	if _, known := l.Before[f.Fingerprint]; !known {
 		return false, nil
 	}
-	if due := l.schedule.Next(l.tick); !due.IsZero() && due.Before(f.KnownAt) {
+	if due := l.Schedule.Next(l.Tick); !due.IsZero() && due.Before(f.KnownAt) {
 		return true, nil
 	}
 	if _, answered := l.answered[f.EventID]; answered {
 		return true, nil
 	}
-	_, err := e.reply(ctx, l, f)
+	_, err := e.Reply(ctx, l, f)
 	return true, err
 }
 
-// reply appends the entry that answers one feedback.
-func (e *Engine) reply(ctx context.Context, l *ledger, f churn.FeedbackEvent) (outcome string, err error) {
-	entry := alert.Entry{Group: l.group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.tick, At: f.KnownAt, Status: alert.TickFeedback}
+// Reply appends the entry that answers one feedback.
+func (e *Engine) Reply(ctx context.Context, l *Ledger, f churn.FeedbackEvent) (outcome string, err error) {
+	entry := alert.Entry{Group: l.Group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.Tick, At: f.KnownAt, Status: alert.TickFeedback}
 	outcome = "no alert has this fingerprint"
-	was, known := l.before[f.Fingerprint]
+	was, known := l.Before[f.Fingerprint]
 	if known {
 		var t alert.Transition
 		if t, outcome = e.lifecycle(l, f.KnownAt).apply(was, f); outcome == churn.FeedbackApplied {
@@ -198,7 +198,7 @@ func (e *Engine) reply(ctx context.Context, l *ledger, f churn.FeedbackEvent) (o
 // answered is kept for longer than anybody can hold a reading of what is not answered.
 const answeredFor = time.Hour
 
-func (l *ledger) answer(id string, now time.Time) {
+func (l *Ledger) answer(id string, now time.Time) {
 	maps.DeleteFunc(l.answered, func(_ string, at time.Time) bool { return now.Sub(at) > answeredFor })
 	if l.answered == nil {
 		l.answered = map[string]time.Time{}

@@ -1,8 +1,7 @@
-package rules
+package past
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -10,20 +9,21 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/rules"
 )
 
 var dawn = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 
 // paper is a scratch warehouse whose rows are the accounts of the tickets stored so far.
 type paper struct {
-	stored []TestEvent
+	stored []rules.TestEvent
 	chunks []int
 	resets int
 }
 
 func (p *paper) Reset(context.Context) error { p.stored = nil; p.resets++; return nil }
 
-func (p *paper) Store(_ context.Context, events []TestEvent) error {
+func (p *paper) Store(_ context.Context, events []rules.TestEvent) error {
 	p.stored, p.chunks = append(p.stored, events...), append(p.chunks, len(events))
 	return nil
 }
@@ -53,13 +53,13 @@ const paperRules = `groups:
       - {alert: D, query: deal, identity: [account_id], for: 1h}
 `
 
-func runPaper(t *testing.T, tests string, more ...string) (Report, *paper) {
+func runPaper(t *testing.T, tests string, more ...string) (TestReport, *paper) {
 	t.Helper()
 	fsys := fstest.MapFS{"r.yaml": {Data: []byte(paperRules)}, "r.test.yaml": {Data: []byte(tests)}}
 	for i := 0; i < len(more); i += 2 {
 		fsys[more[i]] = &fstest.MapFile{Data: []byte(more[i+1])}
 	}
-	files, err := LoadTests(fsys)
+	files, err := rules.LoadTests(fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,39 +152,15 @@ note  no test makes D reach: condition_met, condition_cleared, condition_not_hel
 	}
 }
 
-func TestLoadTestsBadFile(t *testing.T) {
-	_, err := LoadTests(os.DirFS("testdata"), "all.bad.test.yaml")
-	want := []string{
-		`all.bad.test.yaml:2:8: no rule "Nobody" in the rule files`,
-		`all.bad.test.yaml:4:5: a test without a name`,
-		`all.bad.test.yaml:6:5: unknown key "evnts" in a test (did you mean events?)`,
-		`all.bad.test.yaml:8:13: at: "yesterday" is not a time`,
-		`all.bad.test.yaml:8:9: an instant without the key alerts`,
-		`all.bad.test.yaml:11:9: an event holds a deal or a ticket`,
-		`all.bad.test.yaml:12:9: ticket has no opened_at`,
-		`all.bad.test.yaml:14:36: no rule "Gone" under test`,
-		`all.bad.test.yaml:14:56: unknown status "open"`,
-		`all.bad.test.yaml:15:10: instants must follow one another in time`,
-	}
-	for _, w := range want {
-		if err == nil || !strings.Contains(err.Error(), w) {
-			t.Errorf("not said: %s", w)
-		}
-	}
-	if problems, ok := err.(Problems); !ok || len(problems) != len(want) {
-		t.Errorf("said\n%v", err)
-	}
-}
-
 // A story in which a source falls silent holds its alerts; whoever did not mean that is told.
 func TestAFailureSaysThatASourceWasSilent(t *testing.T) {
 	held := []alert.Transition{{Rule: "R", State: alert.Firing, Identity: map[string]string{"account_id": "A"}}}
-	silent := []alert.Run{{Rule: "R", Status: runNoData, Error: "deals have been silent for 17 days"}}
-	out := strings.Join(compare(TestInstant{At: dawn}, held, silent), "\n")
+	silent := []alert.Run{{Rule: "R", Status: alert.RunNoData, Error: "deals have been silent for 17 days"}}
+	out := strings.Join(compare(rules.TestInstant{At: dawn}, held, silent), "\n")
 	if !strings.Contains(out, "not expected: R firing") || !strings.Contains(out, "R had no data here, so its alerts hold though their rows are gone: deals have been silent for 17 days") {
 		t.Error(out)
 	}
-	if out := compare(TestInstant{At: dawn, noData: true, NoData: []string{"R"}}, nil, silent); len(out) > 0 {
+	if out := compare(rules.TestInstant{At: dawn, SaysNoData: true, NoData: []string{"R"}}, nil, silent); len(out) > 0 {
 		t.Errorf("who meant it is told: %s", out)
 	}
 }
