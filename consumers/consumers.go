@@ -13,6 +13,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Store keeps events and rejections. It opens the blocks that events are gathered in, and takes them back, with the instant
@@ -90,6 +91,11 @@ func (c *Consumers) Ready() error {
 		}
 	}
 	return nil
+}
+
+// pause is what lies between attempts at something that is away.
+func (c *Consumers) pause() dial.Pause {
+	return dial.Pause{First: c.Config.RetryMin, Longest: c.Config.RetryMax}
 }
 
 func (c *Consumers) setJoined(joined bool) {
@@ -237,7 +243,7 @@ func (c *Consumers) awaitTopics(ctx context.Context) (counts map[string]int, ok 
 				c.Log.Warn("waiting for topics; `aftershock topics create` makes them", "wanted", topics, "there", len(counts))
 			}
 		}
-		if !pause.wait(ctx) {
+		if pause.Wait(ctx) != nil {
 			return nil, false
 		}
 	}

@@ -1,9 +1,7 @@
 package consumers
 
 import (
-	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -45,26 +43,5 @@ func leave(group *kafka.ConsumerGroup, config Config) {
 	select {
 	case <-left:
 	case <-timer.C:
-	}
-}
-
-// backoff is the pauses between attempts: doubling, with jitter so that many do not knock at once.
-type backoff struct{ next, most time.Duration }
-
-func (c *Consumers) pause() *backoff {
-	return &backoff{c.Config.RetryMin, c.Config.RetryMax}
-}
-
-// wait pauses; it is false when the context ended first.
-func (b *backoff) wait(ctx context.Context) bool {
-	pause := b.next/2 + rand.N(b.next/2+1)
-	b.next = min(2*b.next, b.most)
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

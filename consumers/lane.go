@@ -125,7 +125,7 @@ func (l *laneOf[E]) fetch(live context.Context, p *partition, pieces chan<- *pie
 
 	var position int64 = -1
 	outOfRange := 0
-	var failing *backoff
+	failing, pause := false, p.pause()
 	for live.Err() == nil {
 		err := func() (err error) {
 			if position < 0 {
@@ -148,24 +148,24 @@ func (l *laneOf[E]) fetch(live context.Context, p *partition, pieces chan<- *pie
 		case live.Err() != nil:
 		case err == nil:
 			outOfRange = 0
-			if failing != nil {
-				failing = nil
+			if failing {
+				failing = false
 				p.addWaiting(waitBroker, -1)
 			}
 			continue
-		case failing == nil:
-			failing = p.pause()
+		case !failing:
+			failing, pause = true, p.pause()
 			p.addWaiting(waitBroker, +1)
 			p.Log.Warn("reading the partition; trying again", "partition", p.tp.String(), "error", err)
 			fallthrough
 		default:
 			// What was read before the broker went away need not wait for its return.
 			if err := f.handOverWhenDue(live); err == nil {
-				failing.wait(live)
+				_ = pause.Wait(live)
 			}
 		}
 	}
-	if failing != nil {
+	if failing {
 		p.addWaiting(waitBroker, -1)
 	}
 	return live.Err()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // worker is what the partitions of one topic share under one generation.
@@ -51,33 +52,37 @@ var errAbandoned = errors.New("the partitions were given up before the chunk was
 // patiently makes attempts until one succeeds or the rows themselves are at fault. live ends when the partitions are given up:
 // then the attempt under way is the last one. ctx ends when even that must stop.
 func (w *worker) patiently(ctx, live context.Context, what, waitsFor string, attempt func(context.Context) error) error {
-	pause := w.pause()
-	for n := 1; ; n++ {
+	var err error // of the last attempt
+	attempts, waiting := 0, false
+	_ = dial.Retry(live, w.pause(), func() error {
 		trying, cancel := context.WithTimeout(ctx, w.Config.InsertTimeout)
-		err := attempt(trying)
-		cancel()
-		if n > 1 && (err == nil || rowRefused(err)) {
-			w.addWaiting(waitsFor, -w.partitions)
-			w.Log.Info("going on", "doing", what, "topic", w.topic, "attempts", n)
+		defer cancel()
+		attempts++
+		err = attempt(trying)
+		return err
+	}, func(f dial.Failure) bool {
+		if rowRefused(f.Err) {
+			return false
 		}
-		if err == nil || rowRefused(err) {
-			return err
-		}
-		if n == 1 {
+		if !waiting {
+			waiting = true
 			w.addWaiting(waitsFor, w.partitions)
 		}
-		if live.Err() != nil || ctx.Err() != nil {
-			w.addWaiting(waitsFor, -w.partitions)
-			return errors.Join(errAbandoned, err)
+		if f.Attempt == 1 || f.AtLongest {
+			w.Log.Warn("waiting and trying again", "doing", what, "topic", w.topic, "attempt", f.Attempt, "error", f.Err)
 		}
-		if n == 1 || pause.next == pause.most {
-			w.Log.Warn("waiting and trying again", "doing", what, "topic", w.topic, "attempt", n, "error", err)
-		}
-		if !pause.wait(live) {
-			w.addWaiting(waitsFor, -w.partitions)
-			return errors.Join(errAbandoned, err)
-		}
+		return true
+	})
+	if waiting {
+		w.addWaiting(waitsFor, -w.partitions)
 	}
+	if err != nil && !rowRefused(err) {
+		return errors.Join(errAbandoned, err)
+	}
+	if attempts > 1 {
+		w.Log.Info("going on", "doing", what, "topic", w.topic, "attempts", attempts)
+	}
+	return err
 }
 
 // rowRefused reports whether the store blames the rows rather than itself.

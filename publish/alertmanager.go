@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Alertmanager keeps one Prometheus Alertmanager showing what stands open and was told. It is a place for state, not for a
@@ -120,7 +121,7 @@ func (a *Alertmanager) Open() (err error) {
 	}
 	c.header.Set("Content-Type", "application/json")
 	if a.Config.Username != "" {
-		password, err := secret("the password of Alertmanager", a.Config.Password, a.Config.PasswordFile)
+		password, err := dial.ReadSecret("the password of Alertmanager", a.Config.Password, a.Config.PasswordFile)
 		if err != nil {
 			return err
 		}

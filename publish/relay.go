@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Log is the alert log as a relay needs it. The transitions of Latest, Unnoted, Noted and Ended say which they are, not what
@@ -136,30 +136,27 @@ func (r *Relay) Restart() {
 // Run relays until the context ends, beginning with a look at what the destination already has. Failures are waited out.
 func (r *Relay) Run(ctx context.Context) error {
 	r.Restart()
-	pause := retryMin
-	for {
-		_, err := r.Flush(ctx)
-		wait := r.Every
-		if err != nil && ctx.Err() == nil {
+	pause := dial.Pause{First: retryMin, Longest: retryMax}
+	for ctx.Err() == nil {
+		if _, err := r.Flush(ctx); err == nil {
+			pause.Reset()
+			r.awaitMore(ctx)
+		} else if ctx.Err() == nil {
 			r.Logger.Warn("publishing; trying again", "destination", r.Destination.Name(), "error", err)
-			wait = pause/2 + rand.N(pause/2+1)
-			pause = min(2*pause, retryMax)
-		} else {
-			pause = retryMin
+			_ = pause.Wait(ctx) // no Wake ends it: more to publish does not make the destination well
 		}
-		timer := time.NewTimer(wait)
-		wake := r.wake
-		if err != nil {
-			wake = nil // more to publish does not make the destination well
-		}
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-wake:
-		case <-timer.C:
-		}
-		timer.Stop()
+	}
+	return nil
+}
+
+// awaitMore waits for a Wake, or until it is time to look without one.
+func (r *Relay) awaitMore(ctx context.Context) {
+	timer := time.NewTimer(r.Every)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-r.wake:
+	case <-timer.C:
 	}
 }
 

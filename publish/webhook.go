@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Headers that a webhook is called with.
@@ -65,13 +66,13 @@ func (w *Webhook) Open() (err error) {
 	if w.Clock == nil {
 		w.Clock = time.Now
 	}
-	if w.url, err = secret("the address of "+w.Name(), w.Config.URL, w.Config.URLFile); err != nil {
+	if w.url, err = dial.ReadSecret("the address of "+w.Name(), w.Config.URL, w.Config.URLFile); err != nil {
 		return err
 	}
 	if err := checkURL(w.url); err != nil {
 		return fmt.Errorf("reading the address of %s: %w", w.Name(), err)
 	}
-	key, err := secret("the secret of "+w.Name(), w.Config.Secret, w.Config.SecretFile)
+	key, err := dial.ReadSecret("the secret of "+w.Name(), w.Config.Secret, w.Config.SecretFile)
 	if err != nil {
 		return err
 	}
