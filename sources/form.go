@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/text"
 )
 
 // FormColumns are the columns of the hand-off form: which deal, and the six facts that a CRM does not hold.
@@ -54,12 +55,12 @@ func ReadForm(r io.Reader) ([]Form, []RowError) {
 		}
 		if form.ult != "" {
 			if n, err := strconv.Atoi(form.ult); err != nil || n < 0 || n > maxUltimatums {
-				return fmt.Errorf("ultimatums %q is no number from 0 to %d", cut(form.ult, 40), maxUltimatums)
+				return fmt.Errorf("ultimatums %q is no number from 0 to %d", text.Cut(form.ult, 40, "..."), maxUltimatums)
 			}
 		}
 		if form.tone != "" {
 			if v, err := strconv.ParseFloat(form.tone, 64); err != nil || !(v >= -1 && v <= 1) || !json.Valid([]byte(form.tone)) {
-				return fmt.Errorf("tone %q is no number from -1 (hostile) to 1 (warm), such as -0.5", cut(form.tone, 40))
+				return fmt.Errorf("tone %q is no number from -1 (hostile) to 1 (warm), such as -0.5", text.Cut(form.tone, 40, "..."))
 			}
 		}
 		for column, field := range map[string]string{"client_was_refused": "unresolved_requests", "common_ground": "common_ground"} {
@@ -79,12 +80,12 @@ func ReadForm(r io.Reader) ([]Form, []RowError) {
 				if priced {
 					value = strings.TrimSpace(value)
 					if _, err := churn.Money(value); err != nil {
-						return fmt.Errorf("client_gave_up: %q is not written as term = amount: %w", cut(e, 60), err)
+						return fmt.Errorf("client_gave_up: %q is not written as term = amount: %w", text.Cut(e, 60, "..."), err)
 					}
 					concession["value"] = value
 				}
 				if concession["term"] == "" {
-					return fmt.Errorf("client_gave_up: %q names no term", cut(e, 60))
+					return fmt.Errorf("client_gave_up: %q names no term", text.Cut(e, 60, "..."))
 				}
 				all[i] = concession
 			}

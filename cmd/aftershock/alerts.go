@@ -19,6 +19,7 @@ import (
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/text"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -135,12 +136,12 @@ func alertTable(alerts []alert.Transition) string {
 		l := lineOf(a)
 		state, since := string(l.State), ""
 		if l.By != "" && l.State != alert.Resolved {
-			state += " (" + visible(l.By) + ")"
+			state += " (" + text.Visible(l.By) + ")"
 		}
 		if l.StartsAt != nil {
 			since = l.StartsAt.Format(time.DateOnly)
 		}
-		t.AppendRow(table.Row{l.Fingerprint[:min(shown, len(l.Fingerprint))], state, l.Severity, atRisk(a), since, visible(l.Owner), visible(l.Summary), l.Untold})
+		t.AppendRow(table.Row{l.Fingerprint[:min(shown, len(l.Fingerprint))], state, l.Severity, atRisk(a), since, text.Visible(l.Owner), text.Visible(l.Summary), l.Untold})
 	}
 	t.AppendFooter(table.Row{fmt.Sprint(len(alerts), " alerts")})
 	return t.Render()
@@ -152,7 +153,7 @@ func atRisk(a alert.Transition) string {
 	if !a.ValueAtRisk.Known || !known {
 		return ""
 	}
-	return thousands(amount) + " " + a.Currency
+	return text.Whole(amount) + " " + a.Currency
 }
 
 // theAlert finds the one alert whose fingerprint begins so.
@@ -256,7 +257,9 @@ func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e expl
 // write prints the explanation for a person.
 func (e explained) write(w io.Writer) error {
 	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString(visibleLines(fmt.Sprintf(format, args...)) + "\n") } // clients' words are in it
+	line := func(format string, args ...any) { // clients' words are in it
+		b.WriteString(text.VisibleLines(fmt.Sprintf(format, args...)) + "\n")
+	}
 	line("%s", e.Alert.Summary)
 	if d := e.Why["description"]; d != "" {
 		line("%s", d)
@@ -398,7 +401,7 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 			if outcome != churn.FeedbackApplied {
 				return fmt.Errorf("%s %s changed nothing: %s", name, f.Fingerprint[:shown], outcome)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:shown], name, f.Who, visible(t.Annotations["summary"]))
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:shown], name, f.Who, text.Visible(t.Annotations["summary"]))
 			return nil
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
+	"github.com/aftershock/aftershock/text"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -202,7 +203,7 @@ func writeBacktest(w io.Writer, r *foretold) error {
 	b.WriteString(t.Render() + "\n")
 	for _, p := range r.Rules {
 		if p.Failed > 0 {
-			fmt.Fprintf(&b, "%s failed in %d of %d ticks, the last time: %s\n", p.Rule, p.Failed, p.Runs, visible(p.LastError))
+			fmt.Fprintf(&b, "%s failed in %d of %d ticks, the last time: %s\n", p.Rule, p.Failed, p.Runs, text.Visible(p.LastError))
 		}
 	}
 	if len(r.Owners) > 0 {
@@ -213,7 +214,7 @@ func writeBacktest(w io.Writer, r *foretold) error {
 				t.SetCaption("%d more are in the output of --json", len(r.Owners)-i)
 				break
 			}
-			t.AppendRow(table.Row{visible(o.Owner), o.Told, fmt.Sprintf("%.1f", float64(o.Told)/weeks), o.Most})
+			t.AppendRow(table.Row{text.Visible(o.Owner), o.Told, fmt.Sprintf("%.1f", float64(o.Told)/weeks), o.Most})
 		}
 		b.WriteString("\n" + t.Render() + "\n")
 	}

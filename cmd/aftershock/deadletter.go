@@ -22,6 +22,7 @@ import (
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/sources"
+	"github.com/aftershock/aftershock/text"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -113,7 +114,7 @@ func letterTable(groups []warehouse.DeadLetterGroup) string {
 	t.AppendHeader(table.Row{"code", "topic", "letters", "open", "sent", "accepted", "refused again", "first", "last", "example"})
 	t.SetColumnConfigs([]table.ColumnConfig{{Name: "example", WidthMax: 70}})
 	for _, g := range groups {
-		example := g.Example + "\n" + visible(strings.TrimPrefix(g.Field+": "+g.Reason, ": "))
+		example := g.Example + "\n" + text.Visible(strings.TrimPrefix(g.Field+": "+g.Reason, ": "))
 		if g.Replays > 0 {
 			example += fmt.Sprintf("\n(%d of the letters are replays)", g.Replays)
 		}
@@ -382,13 +383,13 @@ func writeReplay(w io.Writer, r consumers.ReplayReport) error {
 	b.WriteString(t.Render() + "\n")
 	for _, why := range r.Reasons {
 		said := map[consumers.Outcome]string{consumers.OutcomeRefused: "still refused", consumers.OutcomeLeftOut: "left out"}[why.Outcome]
-		text := why.Reason
+		reason := why.Reason
 		for _, part := range []string{why.Field, string(why.Code)} {
 			if part != "" {
-				text = part + ": " + text
+				reason = part + ": " + reason
 			}
 		}
-		fmt.Fprintf(&b, "%s %d, such as %s: %s\n", said, why.Records, why.Example, visible(text))
+		fmt.Fprintf(&b, "%s %d, such as %s: %s\n", said, why.Records, why.Example, text.Visible(reason))
 	}
 	if r.Foreign > 0 {
 		fmt.Fprintf(&b, "%d records of the topic are no dead letters of aftershock\n", r.Foreign)
@@ -405,25 +406,25 @@ func writeReplay(w io.Writer, r consumers.ReplayReport) error {
 
 // writeLetter shows a dead letter to a person.
 func writeLetter(w io.Writer, d *consumers.DeadLetter) {
-	line := func(name, text string) { fmt.Fprintf(w, "%-10s %s\n", name, text) }
+	line := func(name, value string) { fmt.Fprintf(w, "%-10s %s\n", name, value) }
 	line("position", d.Path())
 	if d.ReplayOf != "" {
 		line("replay of", d.ReplayOf)
 	}
-	line("code", visible(string(d.Code)))
+	line("code", text.Visible(string(d.Code)))
 	if d.Field != "" {
-		line("field", visible(d.Field))
+		line("field", text.Visible(d.Field))
 	}
-	line("reason", visible(d.Reason))
+	line("reason", text.Visible(d.Reason))
 	line("written", d.Time.UTC().Format(time.RFC3339Nano))
 	line("refused", d.RejectedAt.UTC().Format(time.RFC3339Nano))
 	line("key", orNone(d.Key))
 	for _, h := range d.Headers {
-		line("header", visible(h.Key)+": "+orNone(h.Value))
+		line("header", text.Visible(h.Key)+": "+orNone(h.Value))
 	}
 	line("value", fmt.Sprintf("%d bytes", len(d.Value)))
 	if len(d.Value) > 0 {
-		fmt.Fprintln(w, visibleLines(pretty(d.Value)))
+		fmt.Fprintln(w, text.VisibleLines(pretty(d.Value)))
 	}
 }
 
@@ -431,7 +432,7 @@ func orNone(b []byte) string {
 	if b == nil {
 		return "none"
 	}
-	return visible(string(b))
+	return text.Visible(string(b))
 }
 
 // pretty indents JSON and leaves everything else alone.

@@ -209,16 +209,3 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", fmt.Sprintf("accepted\t%d", 3*n))
 	s.is(t, "SELECT count() FROM rejections_now WHERE code = 'refused_by_store'", "0") // no news: whoever replays sees them
 }
-
-func TestVisible(t *testing.T) {
-	for text, want := range map[string]string{
-		"plain Ünïcode 漢": "plain Ünïcode 漢", "\x1b[31mred\x07": `\u001b[31mred\u0007`, "\xff\u202e\U000e0001": `\xff\u202e\U000e0001`, "a\nb\t": `a\u000ab\u0009`,
-	} {
-		if got := visible(text); got != want {
-			t.Errorf("%q becomes %s, want %s", text, got, want)
-		}
-	}
-	if got := visibleLines("a\nb\r"); got != "a\nb\\u000d" {
-		t.Errorf("%q", got)
-	}
-}

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
+	cell "github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/aftershock/aftershock/simulate"
+	"github.com/aftershock/aftershock/text"
 )
 
 // step is how often the live demo moves on and repaints.
@@ -111,13 +112,13 @@ func (d *demo) show(ctx context.Context, beat *pulse) error {
 		if a.Hardness != nil {
 			hardness = fmt.Sprintf("%.0f", *a.Hardness)
 		}
-		accounts.AppendRow(table.Row{a.Name, a.Owner, fmt.Sprintf("%s %s", thousands(a.AtRisk), a.Currency), a.Attempts, hardness,
-			text.WrapSoft(shorten(a.Why, 110), 56) + "\n" + shorten("says: "+a.Quote, 56)})
+		accounts.AppendRow(table.Row{a.Name, a.Owner, fmt.Sprintf("%s %s", text.Whole(a.AtRisk), a.Currency), a.Attempts, hardness,
+			cell.WrapSoft(fit(a.Why, 110), 56) + "\n" + fit("says: "+a.Quote, 56)})
 	}
 	b.WriteString(accounts.Render() + "\n\n")
 	alerts := screenTable("NEWEST ALERTS", table.Row{"at", "state", "rule", "what"})
 	for _, a := range newest {
-		alerts.AppendRow(table.Row{a.At.UTC().Format("2006-01-02"), a.State, a.Rule, shorten(a.Summary, 76)})
+		alerts.AppendRow(table.Row{a.At.UTC().Format("2006-01-02"), a.State, a.Rule, fit(a.Summary, 76)})
 	}
 	b.WriteString(alerts.Render() + "\n\n")
 	fmt.Fprintf(&b, "events %d   duplicates %d   dead letters %d   deals %d (%d hard)   tickets %d   attempts %d   links %d",
@@ -139,20 +140,5 @@ func screenTable(title string, header table.Row) table.Writer {
 	return t
 }
 
-// shorten cuts a text to a width that a screen has room for.
-func shorten(s string, width int) string {
-	runes := []rune(strings.Join(strings.Fields(s), " "))
-	if len(runes) <= width {
-		return string(runes)
-	}
-	return string(runes[:width-1]) + "…"
-}
-
-// thousands writes an amount without its cents, grouped.
-func thousands(amount float64) string {
-	digits := fmt.Sprintf("%.0f", amount)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
+// fit brings a text to one line of a width that a screen has room for.
+func fit(s string, width int) string { return text.Fit(text.Line(s), width, "…") }
