@@ -67,7 +67,7 @@ var house = []home{
 	{"consumers/deadletter", parts, allGround, "a dead letter is read and sent again without any consumer"},
 	{"rules", parts, facts, "what a person writes is read without engine, warehouse or broker"},
 	{"rules/engine", parts, slices.Concat(facts, []string{"rules"}), "it is driven by the leader and by the past, and calls neither"},
-	{"rules/past", parts, slices.Concat(facts, []string{"rules", "rules/engine"}), "the past is the engine over other instants"},
+	{"rules/past", parts, slices.Concat(facts, []string{"rules", "rules/engine", "dial"}), "the past is the engine over other instants; it waits outages out"},
 	{"warehouse", parts, slices.Concat(facts, []string{"dial"}), anotherPart},
 	{"publish", parts, allGround, anotherPart},
 	{"console", parts, slices.Concat(facts, []string{"dial"}), anotherPart},

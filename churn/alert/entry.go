@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
@@ -51,3 +52,8 @@ const (
 
 // RunStatuses are the words that alert.Run.Status can hold.
 var RunStatuses = []string{RunOK, RunNoData, RunError}
+
+// Publishes reports whether something of the entry leaves the house.
+func (e *Entry) Publishes() bool {
+	return slices.ContainsFunc(e.Transitions, func(t Transition) bool { return t.Topic != "" })
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/text"
 	"github.com/aftershock/aftershock/warehouse"
@@ -455,7 +456,7 @@ func awaitOutcome(ctx context.Context, w *warehouse.Warehouse, id string, patien
 		if time.Now().After(deadline) {
 			return "", fmt.Errorf("it was sent, and not applied within %s: is `aftershock run` up? It will be applied when it is; --wait waits longer", patience)
 		}
-		if err := pause(ctx, outcomePoll); err != nil {
+		if err := dial.Sleep(ctx, outcomePoll); err != nil {
 			return "", err
 		}
 	}

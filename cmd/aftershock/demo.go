@@ -217,7 +217,7 @@ func (d *demo) run(ctx context.Context, progress io.Writer) (err error) {
 		return err
 	}
 	defer d.pipeline.close()
-	d.pipeline.tellAll = true
+	d.pipeline.notifyAll = true
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	cell "github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/text"
 )
@@ -36,8 +37,8 @@ func (d *demo) live(ctx context.Context, s *simulate.Simulation) error {
 }
 
 func (d *demo) lapse(ctx context.Context, s *simulate.Simulation) error {
-	holder := d.pipeline.holder()
-	if err := holder.open(ctx); err != nil {
+	leader := d.pipeline.leader()
+	if err := leader.open(ctx); err != nil {
 		return err
 	}
 	next, stop := iter.Pull(s.Live(d.history.At))
@@ -57,10 +58,10 @@ func (d *demo) lapse(ctx context.Context, s *simulate.Simulation) error {
 		if err := p.flush(ctx); err != nil {
 			return stopped(ctx, err)
 		}
-		if _, err := holder.catchUp(ctx, now, nil); err != nil {
+		if _, err := leader.catchUp(ctx, now, nil); err != nil {
 			return stopped(ctx, err)
 		}
-		lag, err := holder.positions.Lag(ctx)
+		lag, err := leader.positions.Lag(ctx)
 		if err != nil {
 			return stopped(ctx, err)
 		}
@@ -71,7 +72,7 @@ func (d *demo) lapse(ctx context.Context, s *simulate.Simulation) error {
 		if err := d.show(ctx, beat); err != nil {
 			return stopped(ctx, err)
 		}
-		_ = pause(ctx, step)
+		_ = dial.Sleep(ctx, step)
 	}
 	return nil
 }

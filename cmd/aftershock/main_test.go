@@ -209,7 +209,7 @@ func (s *server) asOf(t *testing.T, schedule string, from, now time.Time) (publi
 		t.Fatal(err)
 	}
 	defer p.close()
-	p.tellAll = true
+	p.notifyAll = true
 	if err := p.check(t.Context()); err != nil {
 		t.Fatal(err)
 	}

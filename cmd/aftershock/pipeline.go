@@ -20,7 +20,6 @@ import (
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/rules"
-	"github.com/aftershock/aftershock/rules/engine"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -37,8 +36,8 @@ type pipeline struct {
 	rules     *rulebook
 	relays    []*publish.Relay // one for each destination, the Kafka topics first
 	digesters []*publish.Digester
-	watch     *watch
-	tellAll   bool // time is simulated: what happened in it is told as it would have been
+	metrics   *metrics
+	notifyAll bool // time is simulated: what happened in it is told as it would have been
 }
 
 // assemble joins the parts; nothing runs yet. The caller closes the pipeline.
@@ -68,9 +67,9 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 		kafka.Close()
 		return nil, errors.Join(err, store.Close())
 	}
-	watch := newWatch(registry)
-	watch.follow(book.set)
-	book.warehouse, book.watch = store, watch
+	metrics := newMetrics(registry)
+	metrics.follow(book.set)
+	book.warehouse, book.metrics = store, metrics
 	topics := kafka.Topics()
 	host, _ := os.Hostname()
 	return &pipeline{
@@ -81,7 +80,7 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 			Metrics: consumers.NewMetrics(registry, topics.Deals, topics.Tickets, topics.Feedback),
 		},
 		control: &consumers.Control{Config: config.Consumers, Kafka: kafka},
-		watch:   watch,
+		metrics: metrics,
 	}, nil
 }
 
@@ -167,11 +166,11 @@ func (p *pipeline) run(ctx context.Context, roles map[string]bool) error {
 // hold keeps links, evaluates and publishes whenever this process is the holder, and steps down where another writes.
 func (p *pipeline) hold(ctx context.Context) error {
 	for ctx.Err() == nil {
-		err := p.control.Hold(ctx, func(ctx context.Context, _ int32) error { return p.holder().run(ctx) })
+		err := p.control.Hold(ctx, func(ctx context.Context, _ int32) error { return p.leader().run(ctx) })
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if !errors.Is(err, engine.ErrTaken) && !errors.Is(err, warehouse.ErrAnotherWriter) {
+		if !deposed(err) {
 			return err
 		}
 		slog.Warn("stepping down: another process writes", "error", err)
@@ -186,7 +185,7 @@ func (p *pipeline) untilIdle(ctx context.Context, until time.Time, progress func
 		return 0, err
 	}
 	err = p.control.Hold(ctx, func(ctx context.Context, _ int32) error {
-		n, err := p.holder().runUntil(ctx, until, progress)
+		n, err := p.leader().runUntil(ctx, until, progress)
 		published += n // it runs again where the generation was lost
 		return err
 	})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/rules"
 )
 
@@ -23,7 +24,7 @@ type rulebook struct {
 		rules.Explainer
 		Ping(context.Context) error
 	}
-	watch *watch
+	metrics *metrics
 
 	mu   sync.Mutex
 	set  *rules.Set
@@ -68,7 +69,7 @@ func (b *rulebook) run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	for pause(ctx, b.every) == nil {
+	for dial.Sleep(ctx, b.every) == nil {
 		b.look(ctx)
 	}
 	return nil
@@ -85,7 +86,7 @@ func (b *rulebook) look(ctx context.Context) {
 	}
 	if now == b.inForce {
 		b.judged = now
-		b.watch.rulesRefused.Set(0)
+		b.metrics.rulesRefused.Set(0)
 		slog.Info("the rule files are those in force again", "rules", b.paths)
 		return
 	}
@@ -105,7 +106,7 @@ func (b *rulebook) look(ctx context.Context) {
 	}
 	b.judged = now
 	if err != nil {
-		b.watch.rulesRefused.Set(1)
+		b.metrics.rulesRefused.Set(1)
 		slog.Error("rule files changed and are refused as a whole; the old rules go on: try `aftershock rules check`", "error", err)
 		return
 	}
@@ -114,7 +115,7 @@ func (b *rulebook) look(ctx context.Context) {
 	b.inForce, b.set = now, set
 	close(b.over)
 	b.over = make(chan struct{})
-	b.watch.follow(set)
+	b.metrics.follow(set)
 	slog.Info("changed rules are in force", "rules", b.paths, "groups", len(set.Groups))
 }
 

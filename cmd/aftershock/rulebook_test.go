@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aftershock/aftershock/dial"
 )
 
 // ruleFile writes one group that looks every second, by lines of `name | key: value; key: value | query`.
@@ -61,7 +63,7 @@ func TestRulesAreReloaded(t *testing.T) {
 			if time.Now().After(deadline) {
 				t.Fatalf("it says\n%s\nand not\n%s", said(), want)
 			}
-			if err := pause(t.Context(), 50*time.Millisecond); err != nil {
+			if err := dial.Sleep(t.Context(), 50*time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,11 +7,10 @@ import (
 
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
-	"github.com/aftershock/aftershock/rules/engine"
 )
 
-// watch holds the metrics of what happens between the parts; consumers and publish bring their own.
-type watch struct {
+// metrics are of what happens between the parts; consumers and publish bring their own.
+type metrics struct {
 	upkeep      prometheus.Histogram
 	accounts    prometheus.Counter
 	rewound     prometheus.Counter
@@ -25,9 +24,9 @@ type watch struct {
 	rulesRefused prometheus.Gauge
 }
 
-func newWatch(r prometheus.Registerer) *watch {
+func newMetrics(r prometheus.Registerer) *metrics {
 	seconds := prometheus.ExponentialBuckets(0.005, 2, 14)
-	w := &watch{
+	m := &metrics{
 		upkeep:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "aftershock_upkeep_seconds", Help: "Time to bring links up to date for what arrived.", Buckets: seconds}),
 		accounts:    prometheus.NewCounter(prometheus.CounterOpts{Name: "aftershock_upkeep_accounts_total", Help: "Accounts whose links were brought up to date."}),
 		rewound:     prometheus.NewCounter(prometheus.CounterOpts{Name: "aftershock_upkeep_rewound_total", Help: "Partitions that upkeep took in again from their start."}),
@@ -40,44 +39,40 @@ func newWatch(r prometheus.Registerer) *watch {
 
 		rulesRefused: prometheus.NewGauge(prometheus.GaugeOpts{Name: "aftershock_rules_refused", Help: "1 while changed rule files are refused and the old rules go on."}),
 	}
-	r.MustRegister(w.upkeep, w.accounts, w.rewound, w.ticks, w.tickSeconds, w.tickLag, w.runs, w.alerts, w.retries, w.rulesRefused)
-	return w
+	r.MustRegister(m.upkeep, m.accounts, m.rewound, m.ticks, m.tickSeconds, m.tickLag, m.runs, m.alerts, m.retries, m.rulesRefused)
+	return m
 }
 
 // follow creates the series of these rules at once: an alarm on a series that does not exist yet never fires.
-func (w *watch) follow(set *rules.Set) {
-	w.rulesRefused.Set(0)
+func (m *metrics) follow(set *rules.Set) {
+	m.rulesRefused.Set(0)
 	for _, g := range set.Groups {
 		for _, status := range []alert.TickStatus{alert.TickRun, alert.TickCaughtUp, alert.TickIncomplete, alert.TickMissed} {
-			w.ticks.WithLabelValues(g.Name, string(status))
+			m.ticks.WithLabelValues(g.Name, string(status))
 		}
-		w.retries.WithLabelValues(g.Name)
+		m.retries.WithLabelValues(g.Name)
 		for _, rule := range g.Rules {
 			for _, state := range []alert.State{alert.Firing, alert.Resolved, alert.NoData, alert.QueryError} {
-				w.alerts.WithLabelValues(rule.Name, string(state))
+				m.alerts.WithLabelValues(rule.Name, string(state))
 			}
 			for _, status := range alert.RunStatuses {
-				w.runs.WithLabelValues(rule.Name, status)
+				m.runs.WithLabelValues(rule.Name, status)
 			}
 		}
 	}
 }
 
-// observe tells the metrics what the engine does, and wakes the relay at every transition that may have to be published.
-func (w *watch) observe(wake func()) engine.Observe {
-	return engine.Observe{
-		Tick: func(group string, status alert.TickStatus, took, lag time.Duration) {
-			w.ticks.WithLabelValues(group, string(status)).Inc()
-			w.tickSeconds.WithLabelValues(group).Observe(took.Seconds())
-			w.tickLag.WithLabelValues(group).Set(lag.Seconds())
-		},
-		Rule: func(_ string, run alert.Run) { w.runs.WithLabelValues(run.Rule, run.Status).Inc() },
-		Transition: func(t alert.Transition) {
-			w.alerts.WithLabelValues(t.Rule, string(t.State)).Inc()
-			if t.Topic != "" {
-				wake()
-			}
-		},
-		Retry: func(group string, _ error) { w.retries.WithLabelValues(group).Inc() },
+// entry counts what one entry of the log says.
+func (m *metrics) entry(e alert.Entry, began, ended time.Time) {
+	if e.Status != alert.TickFeedback {
+		m.ticks.WithLabelValues(e.Group, string(e.Status)).Inc()
+		m.tickSeconds.WithLabelValues(e.Group).Observe(ended.Sub(began).Seconds())
+		m.tickLag.WithLabelValues(e.Group).Set(ended.Sub(e.Tick).Seconds())
+	}
+	for _, run := range e.Runs {
+		m.runs.WithLabelValues(run.Rule, run.Status).Inc()
+	}
+	for _, t := range e.Transitions {
+		m.alerts.WithLabelValues(t.Rule, string(t.State)).Inc()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,142 +15,72 @@ import (
 )
 
 //go:embed freshness.sql
-var FreshnessQuery string
+var freshnessQuery string
 
-// Evaluate runs one tick and appends what it decides. Nothing changed where it returns an error, so it can be repeated.
-func (e *Engine) Evaluate(ctx context.Context, l *Ledger, tick time.Time, status alert.TickStatus, reason string) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("evaluating group %s: panic: %v", l.Group.Name, p)
-		}
-	}()
-	began := e.now()
-	if err := e.hear(ctx, l, tick); err != nil {
-		return err
+// Queries are what Evaluate will ask the warehouse for a tick of a group.
+func Queries(g *rules.Group) (queries []string) {
+	if g.NamesSources() {
+		queries = append(queries, freshnessQuery)
 	}
-	at := tick.Add(-l.Group.EvalDelay)
-	entry := alert.Entry{Group: l.Group.Name, N: l.n + 1, Writer: e.attempt(), Tick: tick, At: at, Status: status, Reason: reason}
-	if status != alert.TickMissed {
-		if err := e.look(ctx, l, &entry); err != nil {
-			return err
-		}
+	for _, r := range g.Rules {
+		queries = append(queries, r.Query)
 	}
-	if err := e.commit(ctx, l, entry); err != nil {
-		return err
-	}
-	l.overload = 0
-	e.tell(entry, began)
-	return nil
+	return queries
 }
 
-// look settles the warehouse, evaluates every rule and puts runs and transitions into the entry.
-func (e *Engine) look(ctx context.Context, l *Ledger, entry *alert.Entry) error {
-	if e.Settle != nil {
-		status, reason, err := e.settle(ctx, entry.At)
+// Evaluate runs one tick and returns the entry that accounts for it, which Append stores. Nothing changed where it returns an
+// error, so it can be repeated.
+func (e *Engine) Evaluate(ctx context.Context, l *Ledger, tick Tick) (entry alert.Entry, err error) {
+	entry = alert.Entry{Group: l.Group.Name, N: l.n + 1, Writer: e.attempt(), Tick: tick.At, At: tick.At.Add(-l.Group.EvalDelay), Status: tick.Status, Reason: tick.Reason}
+	if tick.Status == alert.TickMissed {
+		return entry, nil
+	}
+	defer func() {
 		if err != nil {
-			return fmt.Errorf("waiting for what was known at %s: %w", entry.At.Format(time.RFC3339), err)
+			err = fmt.Errorf("evaluating group %s: %w", l.Group.Name, err)
 		}
-		if status == alert.TickIncomplete {
-			if entry.Reason != "" { // a tick that is caught up can be incomplete too
-				reason = entry.Reason + "; " + reason
-			}
-			entry.Status, entry.Reason = status, reason
-		}
+	}()
+	defer recovered(&err)
+	seen, runs, err := e.look(ctx, l, entry.At)
+	if err != nil {
+		return entry, err
 	}
-	ages, agesErr := e.sourceAges(ctx, l.Group, entry.At)
+	entry.Runs = runs
+	step := e.lifecycle(l, entry.At)
+	step.unattended = tick.Unattended
+	return entry, e.conclude(ctx, l, &entry, step, seen)
+}
+
+// look asks every rule. A rule that fails is seen as failed; an error is an outage.
+func (e *Engine) look(ctx context.Context, l *Ledger, at time.Time) ([]observation, []alert.Run, error) {
+	ages, agesErr := e.sourceAges(ctx, l.Group, at)
 	if agesErr != nil && e.unreachable(l, agesErr) {
-		return agesErr
+		return nil, nil, agesErr
 	}
-	seen, runs := make([]observation, len(l.Group.Rules)), make([]alert.Run, len(l.Group.Rules))
-	errs := make([]error, len(l.Group.Rules))
+	seen, runs, errs := make([]observation, len(l.Group.Rules)), make([]alert.Run, len(l.Group.Rules)), make([]error, len(l.Group.Rules))
 	var wg sync.WaitGroup
 	free := make(chan struct{}, e.parallel())
 	for i, r := range l.Group.Rules {
 		free <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-free }()
-			seen[i], runs[i], errs[i] = e.rule(ctx, r, entry.At, ages, agesErr)
+			seen[i], runs[i], errs[i] = e.rule(ctx, r, at, ages, agesErr)
 		})
 	}
 	wg.Wait()
 	for i, err := range errs {
 		if err != nil && (ctx.Err() != nil || e.unreachable(l, err)) { // an outage: the whole tick is repeated
-			return fmt.Errorf("evaluating rule %s: %w", runs[i].Rule, err)
+			return nil, nil, fmt.Errorf("rule %s: %w", runs[i].Rule, err)
 		}
 		if err != nil {
-			seen[i], runs[i].Status, runs[i].Error = observation{rule: l.Group.Rules[i], failed: true, why: err.Error()}, alert.RunError, err.Error()
+			seen[i] = fault(l.Group.Rules[i], err)
+			failed(&runs[i], err)
 		}
 	}
-	entry.Runs = runs
-	return e.conclude(ctx, l, entry, seen)
+	return seen, runs, nil
 }
 
-// conclude turns what was seen into transitions. A rule whose alerts cannot be concluded from fails, and its alerts hold:
-// neither the other rules nor the ticks after this one wait for it.
-func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, seen []observation) (err error) {
-	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
-		return err
-	}
-	for i, o := range seen {
-		alone := make([]observation, len(seen))
-		for j, other := range seen {
-			alone[j] = observation{rule: other.rule, failed: true}
-		}
-		alone[i] = o
-		_, err := e.decide(ctx, l, *entry, alone)
-		switch {
-		case err == nil:
-		case ctx.Err() != nil || e.unreachable(l, err):
-			return err
-		default:
-			seen[i] = observation{rule: o.rule, failed: true, why: err.Error()}
-			entry.Runs[i].Status, entry.Runs[i].Error = alert.RunError, err.Error()
-		}
-	}
-	if entry.Transitions, err = e.decide(ctx, l, *entry, seen); err == nil || ctx.Err() != nil || e.unreachable(l, err) {
-		return err
-	}
-	for i := range entry.Runs { // no rule alone is at fault
-		entry.Runs[i].Status, entry.Runs[i].Error = alert.RunError, err.Error()
-	}
-	entry.Transitions = nil
-	return nil
-}
-
-// decide applies the lifecycle and fixes what is published. A panic is an error like any other.
-func (e *Engine) decide(ctx context.Context, l *Ledger, entry alert.Entry, seen []observation) (transitions []alert.Transition, err error) {
-	defer recovered(&err)
-	step := e.lifecycle(l, entry.At)
-	step.unattended = l.unattended
-	if entry.Transitions, err = step.step(l.Before, l.Group.Rules, seen); err != nil {
-		return nil, err
-	}
-	if err := e.dress(ctx, l, &entry); err != nil {
-		return nil, err
-	}
-	return entry.Transitions, nil
-}
-
-func (e *Engine) lifecycle(l *Ledger, at time.Time) lifecycle {
-	step := lifecycle{at: at, zone: l.Schedule.Zone, maximum: l.Group.OwnerWeeklyMaximum, holdoutShare: e.HoldoutShare, retired: e.retired}
-	if l.n > 0 {
-		step.since = at.Sub(l.Tick.Add(-l.Group.EvalDelay))
-	}
-	return step
-}
-
-// recovered turns a panic into the error of the function that defers it.
-func recovered(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic: %v", p)
-	}
-}
-
-func (e *Engine) settle(ctx context.Context, at time.Time) (alert.TickStatus, string, error) {
-	e.settling.Lock()
-	defer e.settling.Unlock()
-	return e.Settle(ctx, at)
-}
+func failed(run *alert.Run, err error) { run.Status, run.Error = alert.RunError, err.Error() }
 
 // rule evaluates one rule. Its error is a failure of this rule, or an outage. A panic is this rule's error and nobody else's.
 func (e *Engine) rule(ctx context.Context, r *rules.Rule, at time.Time, ages map[string]time.Duration, agesErr error) (o observation, run alert.Run, err error) {
@@ -185,7 +116,7 @@ func (e *Engine) sourceAges(ctx context.Context, g *rules.Group, at time.Time) (
 		}
 	}()
 	defer recovered(&err)
-	rows, err := e.Warehouse.Rows(ctx, FreshnessQuery, at)
+	rows, err := e.Warehouse.Rows(ctx, freshnessQuery, at)
 	if err != nil {
 		return nil, err
 	}
@@ -198,41 +129,125 @@ func (e *Engine) sourceAges(ctx context.Context, g *rules.Group, at time.Time) (
 	return ages, nil
 }
 
-// dress fixes the bytes of every transition that leaves the house.
-func (e *Engine) dress(ctx context.Context, l *Ledger, entry *alert.Entry) error {
-	var keys []churn.ContractKey
-	for _, t := range entry.Transitions {
-		if published(t) && t.AccountID != "" {
-			keys = append(keys, churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID})
+func (e *Engine) lifecycle(l *Ledger, at time.Time) lifecycle {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	step := lifecycle{at: at, zone: l.Schedule.Zone, maximum: l.Group.OwnerWeeklyMaximum, holdoutShare: e.HoldoutShare, retired: e.retired}
+	if l.n > 0 {
+		step.since = at.Sub(l.last.Add(-l.Group.EvalDelay))
+	}
+	return step
+}
+
+// conclude turns what was seen into transitions and fixes what is published. A rule whose alerts cannot be concluded from, or
+// written, fails, and they hold: neither the other rules nor the ticks after this one wait for it. Where they could not be written
+// it is decided without them, for they counted in what their owners are told.
+func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, step lifecycle, seen []observation) error {
+	for {
+		changes, faults, err := step.guarded(l.before, l.Group.Rules, seen)
+		if err != nil {
+			blameAll(entry, err)
+			return nil
+		}
+		entry.Transitions = changes
+		unwritten, err := e.encode(ctx, l, entry)
+		if err != nil {
+			return err
+		}
+		again := len(unwritten) > 0
+		maps.Copy(faults, unwritten)
+		for i, o := range seen {
+			err := faults[o.rule.Name]
+			if err == nil {
+				continue
+			}
+			failed(&entry.Runs[i], err)
+			if unwritten[o.rule.Name] != nil && !o.failed {
+				seen[i] = fault(o.rule, err)
+				delete(unwritten, o.rule.Name)
+			}
+		}
+		for _, err := range unwritten { // of a rule that is gone, or of what a failed one still has to tell
+			blameAll(entry, err)
+			return nil
+		}
+		if !again {
+			return nil
 		}
 	}
-	var subjects map[churn.ContractKey]alert.Subject
-	if len(keys) > 0 {
-		var err error
-		if subjects, err = e.Warehouse.Subjects(ctx, entry.At, unique(keys)); err != nil {
-			return fmt.Errorf("reading what the alerts are about: %w", err)
+}
+
+// blameAll is an entry that no rule alone is at fault for: the alerts of all hold.
+func blameAll(entry *alert.Entry, err error) {
+	for i := range entry.Runs {
+		failed(&entry.Runs[i], err)
+	}
+	entry.Transitions = nil
+}
+
+// encode fixes the bytes of every transition that leaves the house. Where it cannot, it says of which rules; an error is an outage.
+func (e *Engine) encode(ctx context.Context, l *Ledger, entry *alert.Entry) (faults map[string]error, err error) {
+	byRule := map[string][]churn.ContractKey{}
+	var all []churn.ContractKey
+	for _, t := range entry.Transitions {
+		if published(t) && t.AccountID != "" {
+			key := churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID}
+			all, byRule[t.Rule] = append(all, key), append(byRule[t.Rule], key)
+		}
+	}
+	faults = map[string]error{}
+	subjects, err := e.subjects(ctx, entry.At, all)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || e.unreachable(l, err):
+		return nil, err
+	case len(byRule) == 1:
+		for rule := range byRule {
+			faults[rule] = err
+		}
+	default: // what one rule's alerts are about must not silence the others
+		subjects = map[churn.ContractKey]alert.Subject{}
+		for rule, keys := range byRule {
+			some, err := e.subjects(ctx, entry.At, keys)
+			if err != nil && (ctx.Err() != nil || e.unreachable(l, err)) {
+				return nil, err
+			} else if err != nil {
+				faults[rule] = err
+			}
+			for key, subject := range some {
+				subjects[key] = subject
+			}
 		}
 	}
 	for i := range entry.Transitions {
 		t := &entry.Transitions[i]
-		if !published(*t) {
+		if !published(*t) || faults[t.Rule] != nil {
 			continue
 		}
 		subject := subjects[churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID}]
 		if err := alert.Encode(t, e.topic(l, t), e.source(), subject); err != nil {
-			return err
+			faults[t.Rule] = err
 		}
 	}
-	return nil
+	return faults, nil
 }
 
-func unique(keys []churn.ContractKey) []churn.ContractKey {
+// subjects reads what alerts are about. A panic is an error like any other.
+func (e *Engine) subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (subjects map[churn.ContractKey]alert.Subject, err error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	defer recovered(&err)
 	seen := make(map[churn.ContractKey]bool, len(keys))
-	return slices.DeleteFunc(keys, func(k churn.ContractKey) bool {
+	keys = slices.DeleteFunc(slices.Clone(keys), func(k churn.ContractKey) bool {
 		was := seen[k]
 		seen[k] = true
 		return was
 	})
+	if subjects, err = e.Warehouse.Subjects(ctx, at, keys); err != nil {
+		return nil, fmt.Errorf("reading what the alerts are about: %w", err)
+	}
+	return subjects, nil
 }
 
 // topic is the configured name of the rule's topic; of a removed rule, the topic that its alert went to.
@@ -240,31 +255,11 @@ func (e *Engine) topic(l *Ledger, t *alert.Transition) string {
 	name := rules.DefaultTopic
 	if r := l.Group.Rule(t.Rule); r != nil {
 		name = r.Topic
-	} else if was := l.Before[t.Fingerprint].Topic; was != "" {
+	} else if was := l.before[t.Fingerprint].Topic; was != "" {
 		return was
 	}
 	if configured := e.Topics[name]; configured != "" {
 		return configured
 	}
 	return name
-}
-
-func (e *Engine) tell(entry alert.Entry, began time.Time) {
-	ended := e.now()
-	if e.Observe.Tick != nil {
-		e.Observe.Tick(entry.Group, entry.Status, ended.Sub(began), ended.Sub(entry.Tick))
-	}
-	for _, run := range entry.Runs {
-		if run.Status == alert.RunError {
-			e.log().Error("a rule failed; its alerts hold", "group", entry.Group, "rule", run.Rule, "tick", entry.Tick, "error", run.Error)
-		}
-		if e.Observe.Rule != nil {
-			e.Observe.Rule(entry.Group, run)
-		}
-	}
-	if e.Observe.Transition != nil {
-		for _, t := range entry.Transitions {
-			e.Observe.Transition(t)
-		}
-	}
 }

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
@@ -63,139 +65,58 @@ func refusal(was alert.Transition, f churn.FeedbackEvent) string {
 	return ""
 }
 
-const hearEvery = 250 * time.Millisecond
-
-// listen applies feedback between ticks until the context ends.
-func (e *Engine) listen(ctx context.Context, ledgers []*Ledger) error {
-	every := e.HearEvery
-	if every <= 0 {
-		every = hearEvery
-	}
-	source, ok := e.Log.(Feedback)
-	if !ok || len(ledgers) == 0 {
-		return nil
-	}
-	for {
-		if err := wait(ctx, every); err != nil {
-			return err
-		}
-		if err := e.Retry(ctx, "feedback", true, func() error { return e.sweep(ctx, source, ledgers) }); err != nil {
-			return err
-		}
-	}
-}
-
-// sweep answers what people did. A ledger whose tick is being evaluated is passed by: the others must not wait for it.
-func (e *Engine) sweep(ctx context.Context, source Feedback, ledgers []*Ledger) error {
-	unapplied, err := source.Unapplied(ctx)
-	if err != nil {
-		return fmt.Errorf("reading feedback: %w", err)
-	}
-	for _, f := range unapplied {
-		settled := false
-		for _, l := range ledgers {
-			if !l.mu.TryLock() {
-				settled = true // it may be this one's
-				continue
-			}
-			taken, err := e.Take(ctx, l, f)
-			l.mu.Unlock()
-			if err != nil {
-				return err
-			}
-			if settled = settled || taken; taken {
-				break
-			}
-		}
-		if !settled { // what is about no alert at all is answered, too, so that it can be asked for
-			l := ledgers[0]
-			l.mu.Lock()
-			_, err := e.Reply(ctx, l, f)
-			l.mu.Unlock()
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// hear answers what people did with the alerts of a ledger and was known at a tick: it counts at that tick. The ledger is locked.
-func (e *Engine) hear(ctx context.Context, l *Ledger, tick time.Time) error {
-	source, ok := e.Log.(Feedback)
-	if !ok {
-		return nil
-	}
-	if e.SettleFeedback != nil {
-		if err := e.settleFeedback(ctx, tick); err != nil {
-			return fmt.Errorf("waiting for feedback known at %s: %w", tick.Format(time.RFC3339), err)
-		}
-	}
-	unapplied, err := source.Unapplied(ctx)
-	if err != nil {
-		return fmt.Errorf("reading feedback: %w", err)
-	}
-	for _, f := range unapplied {
-		if f.KnownAt.After(tick) {
+// Answer applies what people did to the ledger that has the alert, each in an entry of its own, and returns those entries and what is
+// about no alert of these ledgers. Feedback may have been answered since it was read, by a tick or between ticks; and what was
+// known after a tick that is due waits for that tick.
+func (e *Engine) Answer(ctx context.Context, ledgers []*Ledger, feedback []churn.FeedbackEvent) (entries []alert.Entry, left []churn.FeedbackEvent, err error) {
+	for _, f := range feedback {
+		i := slices.IndexFunc(ledgers, func(l *Ledger) bool { _, known := l.before[f.Fingerprint]; return known })
+		if i < 0 {
+			left = append(left, f)
 			continue
 		}
-		if _, err := e.Take(ctx, l, f); err != nil {
-			return err
+		l := ledgers[i]
+		due := l.Next()
+		_, answered := l.answered[f.EventID]
+		if answered || !due.IsZero() && due.Before(f.KnownAt) {
+			continue
 		}
+		entry, err := e.Apply(ctx, l, f)
+		if err != nil {
+			return entries, nil, err
+		}
+		entries = append(entries, entry)
 	}
-	return nil
+	return entries, left, nil
 }
 
-func (e *Engine) settleFeedback(ctx context.Context, by time.Time) error {
-	e.settling.Lock()
-	defer e.settling.Unlock()
-	return e.SettleFeedback(ctx, by)
-}
-
-// Take answers one feedback if it is about an alert of this ledger, which is locked, and reports whether it is. It may have been
-// answered since it was read, by a tick or between ticks; and what was known after a tick that is due waits for that tick.
-func (e *Engine) Take(ctx context.Context, l *Ledger, f churn.FeedbackEvent) (bool, error) {
-	if _, known := l.Before[f.Fingerprint]; !known {
-		return false, nil
-	}
-	if due := l.Schedule.Next(l.Tick); !due.IsZero() && due.Before(f.KnownAt) {
-		return true, nil
-	}
-	if _, answered := l.answered[f.EventID]; answered {
-		return true, nil
-	}
-	_, err := e.Reply(ctx, l, f)
-	return true, err
-}
-
-// Reply appends the entry that answers one feedback.
-func (e *Engine) Reply(ctx context.Context, l *Ledger, f churn.FeedbackEvent) (outcome string, err error) {
-	entry := alert.Entry{Group: l.Group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.Tick, At: f.KnownAt, Status: alert.TickFeedback}
-	outcome = "no alert has this fingerprint"
-	was, known := l.Before[f.Fingerprint]
-	if known {
+// Apply appends the entry that answers one feedback, whatever it is about: what changes nothing is answered too, with the reason,
+// so that it can be asked for.
+func (e *Engine) Apply(ctx context.Context, l *Ledger, f churn.FeedbackEvent) (alert.Entry, error) {
+	entry := alert.Entry{Group: l.Group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.last, At: f.KnownAt, Status: alert.TickFeedback}
+	outcome := "no alert has this fingerprint"
+	if was, known := l.before[f.Fingerprint]; known {
 		var t alert.Transition
 		if t, outcome = e.lifecycle(l, f.KnownAt).apply(was, f); outcome == churn.FeedbackApplied {
 			entry.Transitions = []alert.Transition{t}
 		}
 	}
 	entry.Feedback = []churn.FeedbackOutcome{{EventID: f.EventID, Outcome: outcome}}
-	if err := e.dress(ctx, l, &entry); err != nil {
-		return "", err
+	faults, err := e.encode(ctx, l, &entry)
+	for _, fault := range faults {
+		err = errors.Join(err, fault)
 	}
-	if err := e.commit(ctx, l, entry); err != nil {
-		return "", err
+	if err == nil {
+		err = e.Append(ctx, l, entry)
+	}
+	if err != nil {
+		return entry, fmt.Errorf("answering feedback %s: %w", f.EventID, err)
 	}
 	l.answer(f.EventID, e.now())
-	if e.Observe.Transition != nil {
-		for _, t := range entry.Transitions {
-			e.Observe.Transition(t)
-		}
-	}
-	return outcome, nil
+	return entry, nil
 }
 
-// answered is kept for longer than anybody can hold a reading of what is not answered.
+// answeredFor is longer than anybody can hold a reading of what is not answered.
 const answeredFor = time.Hour
 
 func (l *Ledger) answer(id string, now time.Time) {

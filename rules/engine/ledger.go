@@ -3,90 +3,81 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
 )
 
-// plan says how a due tick is accounted for, and whether it came due while nobody evaluated and another one did so too: then
-// people are told only how it stands in the end.
-func (l *Ledger) plan(tick, started, now time.Time) (status alert.TickStatus, why string, passed bool) {
-	next := l.Schedule.Next(tick)
-	overtaken := !next.IsZero() && !next.After(now)
-	unattended := tick.Before(started)
-	if !overtaken && !unattended {
-		return alert.TickRun, "", false
-	}
-	why = "the evaluation before took longer than the schedule allows"
-	if unattended {
-		why = "nobody evaluated"
-	}
-	switch {
-	case l.Group.CatchUp == rules.CatchUpLatest && overtaken:
-		return alert.TickMissed, why + "; catch_up: latest", false
-	case l.Group.CatchUp == rules.CatchUpNone:
-		return alert.TickMissed, why + "; catch_up: none", false
-	}
-	return alert.TickCaughtUp, why, unattended && overtaken
+// Ledger is where a group stands in the alert log. It is for one goroutine at a time.
+type Ledger struct {
+	Group    *rules.Group
+	Schedule rules.Schedule
+
+	n        int64
+	last     time.Time // the last tick accounted for
+	before   prior
+	answered map[string]time.Time // feedback that this process answered, and when
+	overload int                  // times that the warehouse answered the tick at hand with "not now"
 }
 
-// Open reads where every group stands and ends the alerts of groups that are gone.
-func (e *Engine) Open(ctx context.Context, now time.Time, patient bool) ([]*Ledger, error) {
-	var ledgers []*Ledger
-	for _, g := range e.Set.Groups {
-		l := &Ledger{Group: g, Schedule: g.Schedule, Tick: e.From}
-		if e.From.IsZero() {
-			l.Tick = now
-		}
-		if e.Schedule != "" {
-			s, err := rules.ParseSchedule(e.Schedule, g.Schedule.Zone)
-			if err != nil {
-				return nil, err
-			}
-			l.Schedule = s
-		}
-		err := e.Retry(ctx, g.Name, patient, func() error {
-			last, err := e.load(ctx, l)
-			if err == nil && last.N == 0 && e.From.IsZero() {
-				err = e.begin(ctx, l, now)
-			}
-			return err
-		})
+// Last is the last tick that is accounted for.
+func (l *Ledger) Last() time.Time { return l.last }
+
+// Next is the tick to account for now; zero where none will ever be due.
+func (l *Ledger) Next() time.Time { return l.Schedule.Next(l.last) }
+
+// Standing is the latest transition of each alert of the group, by fingerprint. It is not to be changed.
+func (l *Ledger) Standing() map[string]alert.Transition { return l.before }
+
+// Open reads where a group stands. The ledger of a group that has none begins: ticks that come due from now on are accounted for,
+// also where this process ends before the first of them.
+func (e *Engine) Open(ctx context.Context, g *rules.Group, now time.Time) (*Ledger, error) {
+	l := &Ledger{Group: g, Schedule: g.Schedule, last: e.From}
+	if e.From.IsZero() {
+		l.last = now
+	}
+	if e.Schedule != "" {
+		s, err := rules.ParseSchedule(e.Schedule, g.Schedule.Zone)
 		if err != nil {
 			return nil, err
 		}
-		ledgers = append(ledgers, l)
+		l.Schedule = s
 	}
-	return ledgers, e.Retry(ctx, "", patient, func() error { return e.retire(ctx, ledgers, now) })
+	last, err := e.load(ctx, l)
+	if err != nil || last.N > 0 || !e.From.IsZero() {
+		return l, err
+	}
+	return l, e.Append(ctx, l, alert.Entry{Group: g.Name, N: 1, Writer: e.attempt(), Tick: now, At: now, Status: alert.TickBegun, Reason: "the group's ledger begins"})
 }
 
-// retire resolves the alerts of groups that the set no longer has, and learns how many episodes were spent elsewhere by
-// rules that moved: their alerts would otherwise begin again at episode 1, with ids that are taken.
-func (e *Engine) retire(ctx context.Context, ledgers []*Ledger, now time.Time) error {
-	e.retired = map[string]int{}
+// Retire resolves the alerts of groups that the set no longer has, and learns how many episodes were spent elsewhere by
+// rules that moved: their alerts would otherwise begin again at episode 1, with ids that are taken. It is called once all
+// groups of the set are open, and returns the entries that it appended.
+func (e *Engine) Retire(ctx context.Context, ledgers []*Ledger, now time.Time) (entries []alert.Entry, err error) {
+	retired := map[string]int{}
 	learn := func(l *Ledger) {
-		for fingerprint, t := range l.Before {
+		for fingerprint, t := range l.before {
 			if l.Group.Rule(t.Rule) == nil {
-				e.retired[fingerprint] = max(e.retired[fingerprint], t.Episode)
+				retired[fingerprint] = max(retired[fingerprint], t.Episode)
 			}
 		}
+		e.mu.Lock()
+		e.retired = maps.Clone(retired)
+		e.mu.Unlock()
 	}
 	current := map[string]bool{}
 	for _, l := range ledgers {
 		current[l.Group.Name] = true
 		learn(l)
 	}
-	log, ok := e.Log.(Groups)
-	if !ok {
-		return nil
-	}
-	names, err := log.Groups(ctx)
+	names, err := e.Log.Groups(ctx)
 	if err != nil {
-		return fmt.Errorf("listing the groups of the alert log: %w", err)
+		return nil, fmt.Errorf("listing the groups of the alert log: %w", err)
 	}
 	for _, name := range names {
 		if current[name] {
@@ -94,38 +85,31 @@ func (e *Engine) retire(ctx context.Context, ledgers []*Ledger, now time.Time) e
 		}
 		gone := &Ledger{Group: &rules.Group{Name: name}}
 		if _, err := e.load(ctx, gone); err != nil {
-			return err
+			return entries, err
 		}
 		learn(gone)
-		if err := e.close(ctx, gone, now); err != nil {
-			return err
+		if !gone.open() { // where nothing is open, there is nothing to say
+			continue
 		}
+		entry, err := e.Evaluate(ctx, gone, Tick{At: now, Status: alert.TickRun, Reason: "the group was removed"})
+		if err == nil {
+			err = e.Append(ctx, gone, entry)
+		}
+		if err != nil {
+			return entries, err
+		}
+		entries = append(entries, entry)
 	}
-	return nil
+	return entries, nil
 }
 
-// close resolves what is open in a group that is gone; a group where nothing is open gets no entry.
-func (e *Engine) close(ctx context.Context, gone *Ledger, now time.Time) error {
-	for _, t := range gone.Before {
+func (l *Ledger) open() bool {
+	for _, t := range l.before {
 		if t.State.Open() || t.State == alert.Pending {
-			return e.Evaluate(ctx, gone, now, alert.TickRun, "the group was removed")
+			return true
 		}
 	}
-	return nil
-}
-
-// Ledger is where a group stands in the alert log.
-type Ledger struct {
-	Group    *rules.Group
-	Schedule rules.Schedule
-	n        int64
-	Tick     time.Time // the last tick accounted for
-	Before   Prior
-	mu       sync.Mutex // held while an entry is made
-
-	unattended bool                 // the tick at hand came due while nobody evaluated, and another did so too
-	answered   map[string]time.Time // feedback that this process answered, and when
-	overload   int                  // times that the warehouse answered the tick at hand with "not now"
+	return false
 }
 
 // load reads where the group stands; after it the ledger is as the log says.
@@ -134,9 +118,9 @@ func (e *Engine) load(ctx context.Context, l *Ledger) (alert.Entry, error) {
 	if err != nil {
 		return last, fmt.Errorf("reading the alert log of group %s: %w", l.Group.Name, err)
 	}
-	l.n, l.Before = last.N, make(Prior, len(transitions))
+	l.n, l.before = last.N, make(prior, len(transitions))
 	if last.N > 0 {
-		l.Tick = last.Tick
+		l.last = last.Tick
 	}
 	l.remember(transitions)
 	return last, nil
@@ -148,29 +132,22 @@ func (l *Ledger) remember(transitions []alert.Transition) {
 			t.StartsAt = time.Time{}
 		}
 		t.Value, t.Headers = nil, nil // the log keeps them; here they would only weigh
-		l.Before[t.Fingerprint] = t
+		l.before[t.Fingerprint] = t
 	}
 }
 
-// begin opens the ledger of a group that has none: ticks that come due from now on are accounted for, also where this
-// process ends before the first of them.
-func (e *Engine) begin(ctx context.Context, l *Ledger, now time.Time) error {
-	entry := alert.Entry{Group: l.Group.Name, N: 1, Writer: e.attempt(), Tick: now, At: now, Status: alert.TickBegun, Reason: "the group's ledger begins"}
-	return e.commit(ctx, l, entry)
-}
-
-// attempt names one attempt to append. Were two attempts of one process named alike, an insert that was given up and took
-// effect later would pass for the one after it, and what that one decided would be remembered though it is not in the log.
-func (e *Engine) attempt() string { return e.Writer + attemptMark + rand.Text()[:8] }
-
-const attemptMark = "#"
-
-// commit appends the entry. Whenever its fate is not plain, the log decides, and what it holds is what we remember: an entry
-// of that number and tick by any attempt of ours is ours; one of another writer means that we are not the holder.
-func (e *Engine) commit(ctx context.Context, l *Ledger, entry alert.Entry) error {
+// Append claims an entry that Evaluate made, and the ledger goes on from it. Whenever its fate is not plain, the log decides, and
+// what it holds is what we remember: an entry of that number and tick by any attempt of ours is ours; one of another writer means
+// that we do not lead.
+func (e *Engine) Append(ctx context.Context, l *Ledger, entry alert.Entry) (err error) {
+	defer func() {
+		if err == nil && entry.Status != alert.TickFeedback { // the tick at hand is over
+			l.overload = 0
+		}
+	}()
 	won, err := e.Log.Append(ctx, entry)
 	if err == nil && won {
-		l.n, l.Tick = entry.N, entry.Tick
+		l.n, l.last = entry.N, entry.Tick
 		l.remember(entry.Transitions)
 		return nil
 	}
@@ -189,7 +166,13 @@ func (e *Engine) commit(ctx context.Context, l *Ledger, entry alert.Entry) error
 
 func orUnread(err error) error {
 	if err == nil {
-		return fmt.Errorf("its number was taken by an entry that cannot be read yet")
+		return errors.New("its number was taken by an entry that cannot be read yet")
 	}
 	return err
 }
+
+// attempt names one attempt to append. Were two attempts of one process named alike, an insert that was given up and took
+// effect later would pass for the one after it, and what that one decided would be remembered though it is not in the log.
+func (e *Engine) attempt() string { return e.Writer + attemptMark + rand.Text()[:8] }
+
+const attemptMark = "#"

@@ -21,16 +21,16 @@ type observation struct {
 	why     string // of either
 }
 
-// Prior is where the alerts of a group stood: the latest transition of each fingerprint.
-type Prior map[string]alert.Transition
+// prior is where the alerts of a group stood: the latest transition of each fingerprint.
+type prior map[string]alert.Transition
 
-func (p Prior) has(fingerprint string) bool {
+func (p prior) has(fingerprint string) bool {
 	_, ok := p[fingerprint]
 	return ok
 }
 
 // those returns the fingerprints of some alerts, in their order. Most alerts are over and stay as they are: only few are sorted.
-func (p Prior) those(such func(alert.Transition) bool) (fingerprints []string) {
+func (p prior) those(such func(alert.Transition) bool) (fingerprints []string) {
 	for fingerprint, was := range p {
 		if such(was) {
 			fingerprints = append(fingerprints, fingerprint)
@@ -38,6 +38,11 @@ func (p Prior) those(such func(alert.Transition) bool) (fingerprints []string) {
 	}
 	slices.Sort(fingerprints)
 	return fingerprints
+}
+
+// fault is the observation of a rule that failed.
+func fault(r *rules.Rule, err error) observation {
+	return observation{rule: r, failed: true, why: err.Error()}
 }
 
 // lifecycle is what step needs beside what was seen.
@@ -51,30 +56,35 @@ type lifecycle struct {
 	retired      map[string]int // episodes that fingerprints had in other groups, where their rule stood before
 }
 
-// step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure. It
-// fails where the text of an alert that is to be told cannot be filled.
-func (l lifecycle) step(before Prior, group []*rules.Rule, seen []observation) ([]alert.Transition, error) {
-	var out []alert.Transition
+// guarded is step, but that a panic is an error.
+func (l lifecycle) guarded(before prior, group []*rules.Rule, seen []observation) (changes []alert.Transition, faults map[string]error, err error) {
+	defer recovered(&err)
+	changes, faults = l.step(before, group, seen)
+	return changes, faults, nil
+}
+
+// step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure. A rule of
+// which the text of an alert that is to be told cannot be filled is at fault, and goes on as one that failed.
+func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (out []alert.Transition, faults map[string]error) {
 	emit := func(t alert.Transition, changed bool) {
 		if changed {
 			out = append(out, l.made(t))
 		}
 	}
+	faults = map[string]error{}
 	present := map[string]bool{}
 	quiet := map[string]observation{} // rules whose absent rows mean something
 	for _, o := range seen {
+		changes, err := l.there(before, o)
+		if err != nil {
+			o, faults[o.rule.Name] = fault(o.rule, err), err
+		}
 		quiet[o.rule.Name] = o
 		for _, a := range o.alerts {
 			present[a.Fingerprint] = true
-			was, known := before[a.Fingerprint]
-			next, changed := l.met(o.rule, was, known, a)
-			if changed { // most rows of most ticks change nothing, and filling their texts would cost most of the tick
-				var err error
-				if next.Labels, next.Annotations, err = o.rule.Render(a.Row); err != nil {
-					return nil, fmt.Errorf("%s: %w", rules.Describe(a.Identity), err)
-				}
-			}
-			emit(next, changed)
+		}
+		for _, t := range changes {
+			emit(t, true)
 		}
 		emit(l.health(before, o))
 	}
@@ -99,7 +109,24 @@ func (l lifecycle) step(before Prior, group []*rules.Rule, seen []observation) (
 	slices.SortStableFunc(out, func(a, b alert.Transition) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
-	return out, nil
+	return out, faults
+}
+
+// there decides about the alerts whose rows are there. A panic is the rule's error.
+func (l lifecycle) there(before prior, o observation) (changes []alert.Transition, err error) {
+	defer recovered(&err)
+	for _, a := range o.alerts {
+		was, known := before[a.Fingerprint]
+		next, changed := l.met(o.rule, was, known, a)
+		if !changed { // most rows of most ticks, and filling their texts would cost most of the tick
+			continue
+		}
+		if next.Labels, next.Annotations, err = o.rule.Render(a.Row); err != nil {
+			return nil, fmt.Errorf("%s: %w", rules.Describe(a.Identity), err)
+		}
+		changes = append(changes, next)
+	}
+	return changes, nil
 }
 
 // made finishes a transition of this instant.
@@ -224,7 +251,7 @@ func (l lifecycle) ended(was alert.Transition, reason string) alert.Transition {
 }
 
 // health decides about the rule itself: no data and a failed query are states of their own, stored only.
-func (l lifecycle) health(before Prior, o observation) (alert.Transition, bool) {
+func (l lifecycle) health(before prior, o observation) (alert.Transition, bool) {
 	fingerprint := alert.Fingerprint(o.rule.Name, nil)
 	was := before[fingerprint]
 	next := next(was)

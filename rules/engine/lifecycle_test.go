@@ -27,7 +27,7 @@ func seenAlert(r *rules.Rule, account string) rules.Match {
 // is attended again. It returns what was emitted about the alert.
 func story(r rules.Rule, l lifecycle, script string) ([]string, []alert.Transition) {
 	r.Name, r.Identity = "R", []string{"account_id"}
-	before := Prior{}
+	before := prior{}
 	var said []string
 	var all []alert.Transition
 	i := -1
@@ -294,24 +294,27 @@ func TestReadRows(t *testing.T) {
 	if alerts, err = r.Read([]alert.Row{short}); err != nil {
 		t.Error(err)
 	}
-	_, err = lifecycle{at: start}.step(Prior{}, []*rules.Rule{r}, []observation{{rule: r, alerts: alerts}})
-	if err == nil || !strings.Contains(err.Error(), "account_id=A, n=1: filling annotations.summary") {
-		t.Error(err)
+	out, faults := lifecycle{at: start}.step(prior{}, []*rules.Rule{r}, []observation{{rule: r, alerts: alerts}})
+	if err := faults["R"]; err == nil || !strings.Contains(err.Error(), "account_id=A, n=1: filling annotations.summary") || len(faults) != 1 {
+		t.Error(faults)
+	}
+	if len(out) != 1 || out[0].State != alert.QueryError {
+		t.Errorf("the rule at fault: %+v", out)
 	}
 }
 
 // stepped is step where no text can fail.
-func stepped(l lifecycle, before Prior, group []*rules.Rule, seen []observation) []alert.Transition {
-	out, err := l.step(before, group, seen)
-	if err != nil {
-		panic(err)
+func stepped(l lifecycle, before prior, group []*rules.Rule, seen []observation) []alert.Transition {
+	out, faults := l.step(before, group, seen)
+	if len(faults) > 0 {
+		panic(fmt.Sprint(faults))
 	}
 	return out
 }
 
 func TestTheRuleItselfHasStates(t *testing.T) {
 	r := rules.Rule{Name: "R", Identity: []string{"account_id"}}
-	before := Prior{}
+	before := prior{}
 	var said []string
 	for i, o := range []observation{{}, {failed: true, why: "no table"}, {failed: true, why: "another reason"}, {partial: true, why: "deals are silent"}, {}, {}, {failed: true}} {
 		o.rule = &r
@@ -345,7 +348,7 @@ func valued(r *rules.Rule, account, owner, amount string) rules.Match {
 
 func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
 	r := *load(t, `groups: [{name: g, schedule: "0 6 * * *", rules: [{alert: R, query: q, identity: [account_id], labels: {owner: "{{ .owner }}"}}]}]`).Groups[0].Rules[0]
-	before := Prior{}
+	before := prior{}
 	monday := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 	tick := func(at time.Time, alerts ...rules.Match) string {
 		var said []string
@@ -398,7 +401,7 @@ func TestFactsThatArriveLateFireLate(t *testing.T) {
 	} {
 		a := seenAlert(&r, "A")
 		a.HappenedAt = start.Add(-c.ago)
-		out := stepped(lifecycle{at: start, since: c.since}, Prior{}, []*rules.Rule{&r}, []observation{{rule: &r, alerts: []rules.Match{a}}})
+		out := stepped(lifecycle{at: start, since: c.since}, prior{}, []*rules.Rule{&r}, []observation{{rule: &r, alerts: []rules.Match{a}}})
 		if len(out) != 1 || out[0].Late != c.late || !out[0].HappenedAt.Equal(a.HappenedAt) {
 			t.Errorf("%s: late %v, want %v", c.why, out[0].Late, c.late)
 		}
@@ -473,4 +476,13 @@ func TestLifecycleOverRandomHistories(t *testing.T) {
 			t.Fatalf("%s: the end of episode %d was not told: %s", script, last.Episode, said)
 		}
 	})
+}
+
+func load(t *testing.T, text string) *rules.Set {
+	t.Helper()
+	set, err := rules.Load(rules.Document{Name: "test.yaml", Data: []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }

@@ -25,8 +25,8 @@ func Tellable(t alert.Transition) bool {
 func published(t alert.Transition) bool { return Tellable(t) && t.Untold == "" }
 
 // tell decides which changes of a tick people are told of, and of what they were not told before.
-func (l lifecycle) tell(before Prior, changes []alert.Transition) []alert.Transition {
-	changed := make(Prior, len(changes))
+func (l lifecycle) tell(before prior, changes []alert.Transition) []alert.Transition {
+	changed := make(prior, len(changes))
 	for _, t := range changes {
 		changed[t.Fingerprint] = t
 	}
@@ -99,7 +99,7 @@ func (l lifecycle) told(t *alert.Transition) {
 }
 
 // ration tells each owner of the alerts with most value at risk, up to the maximum of the week.
-func (l lifecycle) ration(before, changed Prior, waiting []*alert.Transition) {
+func (l lifecycle) ration(before, changed prior, waiting []*alert.Transition) {
 	room := map[string]int{}
 	count := func(t alert.Transition) {
 		if t.Arm != alert.Holdout && t.Told.ThisWeek > 0 && Week(t.Told.First, l.zone).Equal(Week(l.at, l.zone)) {

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/rules/engine"
 )
@@ -28,17 +28,17 @@ type Backtest struct {
 	KeepValues   bool                  // keeps the bytes that would have been published
 }
 
-// replay is one set's way through the past.
-type replay struct {
+// life is one set's way through the past.
+type life struct {
 	engine   *engine.Engine
 	ledgers  []*engine.Ledger
 	log      *engine.MemoryLog
-	feedback []churn.FeedbackEvent // not heard yet
+	feedback []churn.FeedbackEvent // not answered yet
 }
 
-// Foreseeing is a Warehouse that is told, before an instant is looked from, what will be asked of it: each query as often as it
+// Prefetching is a Warehouse that is told, before an instant is looked from, what will be asked of it: each query as often as it
 // will be. It is told of two instants more while it answers as of one.
-type Foreseeing interface {
+type Prefetching interface {
 	Expect(ctx context.Context, at time.Time, queries []string)
 }
 
@@ -47,7 +47,7 @@ const ahead = 2
 
 // turn is one tick of one group.
 type turn struct {
-	of   *replay
+	of   *life
 	l    *engine.Ledger
 	tick time.Time
 }
@@ -57,10 +57,10 @@ func (t turn) at() time.Time { return t.tick.Add(-t.l.Group.EvalDelay) }
 
 // agenda lists every turn in the order in which they come. Of several at once those that look from the same instant follow one
 // another, as what is known at an instant is read once.
-func (b *Backtest) agenda(replays []*replay) (all []turn) {
-	for _, r := range replays {
+func (b *Backtest) agenda(lives []*life) (all []turn) {
+	for _, r := range lives {
 		for _, l := range r.ledgers {
-			for tick := range l.Schedule.Ticks(l.Tick, b.To) {
+			for tick := range l.Schedule.Ticks(l.Last(), b.To) {
 				all = append(all, turn{r, l, tick})
 			}
 		}
@@ -85,38 +85,32 @@ func moments(agenda []turn) (all [][]turn) {
 
 // expect tells the warehouse what will be asked at a moment.
 func (b *Backtest) expect(ctx context.Context, all [][]turn, n int) {
-	w, ok := b.Warehouse.(Foreseeing)
+	w, ok := b.Warehouse.(Prefetching)
 	if !ok || n >= len(all) {
 		return
 	}
 	turns := all[n]
 	var queries []string
 	for _, t := range turns {
-		if t.l.Group.NamesSources() {
-			queries = append(queries, engine.FreshnessQuery)
-		}
-		for _, r := range t.l.Group.Rules {
-			queries = append(queries, r.Query)
-		}
+		queries = append(queries, engine.Queries(t.l.Group)...)
 	}
 	w.Expect(ctx, turns[0].at(), queries)
 }
 
 // Run evaluates every tick and returns the ledgers of Set and of Compare, which is empty where there is none.
 func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set, compare *engine.MemoryLog, err error) {
-	first, err := b.open(ctx, b.Set)
-	if err != nil {
-		return nil, nil, err
-	}
-	replays := []*replay{first}
-	if b.Compare != nil {
-		second, err := b.open(ctx, b.Compare)
+	var lives []*life
+	for _, set := range []*rules.Set{b.Set, b.Compare} {
+		if set == nil {
+			continue
+		}
+		r, err := b.begin(ctx, set)
 		if err != nil {
 			return nil, nil, err
 		}
-		replays = append(replays, second)
+		lives = append(lives, r)
 	}
-	agenda := b.agenda(replays)
+	agenda := b.agenda(lives)
 	done, total := 0, len(agenda)
 	all := moments(agenda)
 	for n := range ahead {
@@ -125,13 +119,7 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 	for n, now := range all {
 		b.expect(ctx, all, n+ahead)
 		for _, t := range now {
-			if err := t.of.hear(ctx, t.tick); err != nil {
-				return nil, nil, err
-			}
-			err := t.of.engine.Retry(ctx, t.l.Group.Name, false, func() error {
-				return t.of.engine.Evaluate(ctx, t.l, t.tick, alert.TickRun, "")
-			})
-			if err != nil {
+			if err := t.of.tick(ctx, t.l, t.tick); err != nil {
 				return nil, nil, fmt.Errorf("tick %s of group %s: %w", t.tick.Format(time.RFC3339), t.l.Group.Name, err)
 			}
 			if done++; progress != nil {
@@ -139,40 +127,55 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 			}
 		}
 	}
-	for _, r := range replays {
-		if err := r.hear(ctx, b.To); err != nil {
+	for _, r := range lives {
+		if err := r.answer(ctx, b.To); err != nil {
 			return nil, nil, err
 		}
 	}
 	compare = &engine.MemoryLog{}
-	if len(replays) > 1 {
-		compare = replays[1].log
+	if len(lives) > 1 {
+		compare = lives[1].log
 	}
-	return first.log, compare, nil
+	return lives[0].log, compare, nil
 }
 
-func (b *Backtest) open(ctx context.Context, set *rules.Set) (*replay, error) {
-	r := &replay{log: &engine.MemoryLog{Light: !b.KeepValues}, feedback: slices.Clone(b.Feedback)}
-	r.engine = &engine.Engine{Set: set, Warehouse: b.Warehouse, Log: r.log, From: b.From, Schedule: b.Schedule, HoldoutShare: b.HoldoutShare,
-		Writer: "backtest", Logger: slog.New(slog.DiscardHandler)} // a rule that failed is in the ledger
+// begin opens a ledger for every group of a set.
+func (b *Backtest) begin(ctx context.Context, set *rules.Set) (*life, error) {
+	r := &life{log: &engine.MemoryLog{Light: !b.KeepValues}, feedback: slices.Clone(b.Feedback)}
+	r.engine = &engine.Engine{Set: set, Warehouse: b.Warehouse, Log: r.log, From: b.From, Schedule: b.Schedule, HoldoutShare: b.HoldoutShare, Writer: "backtest"}
 	r.feedback = slices.DeleteFunc(r.feedback, func(f churn.FeedbackEvent) bool { return !f.KnownAt.After(b.From) })
-	var err error
-	r.ledgers, err = r.engine.Open(ctx, b.From, false)
+	for _, g := range set.Groups {
+		l, err := r.engine.Open(ctx, g, b.From)
+		if err != nil {
+			return nil, err
+		}
+		r.ledgers = append(r.ledgers, l)
+	}
+	_, err := r.engine.Retire(ctx, r.ledgers, b.From)
 	return r, err
 }
 
-// hear applies what people did and was known by an instant. What no alert had then changes nothing, as it did then.
-func (r *replay) hear(ctx context.Context, by time.Time) error {
-	for ; len(r.feedback) > 0 && !r.feedback[0].KnownAt.After(by); r.feedback = r.feedback[1:] {
-		for _, l := range r.ledgers {
-			taken, err := r.engine.Take(ctx, l, r.feedback[0])
-			if err != nil {
-				return fmt.Errorf("applying feedback %s: %w", r.feedback[0].EventID, err)
-			}
-			if taken {
-				break
-			}
-		}
+// tick evaluates as the leader would have. Outages are waited out; a rule that failed is in the ledger.
+func (r *life) tick(ctx context.Context, l *engine.Ledger, due time.Time) error {
+	if err := r.answer(ctx, due); err != nil {
+		return err
 	}
-	return nil
+	return dial.Retry(ctx, dial.Pause{First: time.Second / 2, Longest: 30 * time.Second}, func() error {
+		entry, err := r.engine.Evaluate(ctx, l, engine.Tick{At: due, Status: alert.TickRun})
+		if err != nil {
+			return err
+		}
+		return r.engine.Append(ctx, l, entry)
+	}, func(f dial.Failure) bool { return r.engine.Outage(f.Err) })
+}
+
+// answer applies what people did and was known by an instant. What no alert had then changes nothing, as it did then.
+func (r *life) answer(ctx context.Context, by time.Time) error {
+	n := 0
+	for n < len(r.feedback) && !r.feedback[n].KnownAt.After(by) {
+		n++
+	}
+	_, _, err := r.engine.Answer(ctx, r.ledgers, r.feedback[:n])
+	r.feedback = r.feedback[n:]
+	return err
 }

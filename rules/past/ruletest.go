@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -142,11 +141,15 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 		return nil, fmt.Errorf("emptying the scratch warehouse: %w", err)
 	}
 	var now time.Time
-	e := &engine.Engine{Set: set, Warehouse: scratch, Log: &engine.MemoryLog{}, Writer: "test", Clock: func() time.Time { return now },
-		Logger: slog.New(slog.DiscardHandler)} // a failed rule is in the report
+	log := &engine.MemoryLog{}
+	e := &engine.Engine{Set: set, Warehouse: scratch, Log: log, Writer: "test", Clock: func() time.Time { return now }, From: time.Unix(0, 0)}
 	var ledgers []*engine.Ledger
 	for _, g := range set.Groups {
-		ledgers = append(ledgers, &engine.Ledger{Group: g, Schedule: g.Schedule, Before: engine.Prior{}})
+		l, err := e.Open(ctx, g, time.Unix(0, 0))
+		if err != nil {
+			return nil, err
+		}
+		ledgers = append(ledgers, l)
 	}
 	var failures []string
 	events, feedback := c.Events, c.Feedback
@@ -166,7 +169,7 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 		for len(feedback) > 0 && !feedback[0].KnownAt.After(instant.At) {
 			f := feedback[0]
 			feedback = feedback[1:]
-			outcome, err := hearTest(ctx, e, ledgers, f)
+			outcome, err := answer(ctx, e, ledgers, f)
 			if err != nil {
 				return nil, err
 			}
@@ -176,11 +179,13 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 		}
 		for _, l := range ledgers {
 			now = instant.At.Add(l.Group.EvalDelay)
-			if err := e.Evaluate(ctx, l, now, alert.TickRun, ""); err != nil {
+			entry, err := e.Evaluate(ctx, l, engine.Tick{At: now, Status: alert.TickRun})
+			if err == nil {
+				err = e.Append(ctx, l, entry)
+			}
+			if err != nil {
 				return nil, err
 			}
-			entries := e.Log.(*engine.MemoryLog).Entries(l.Group.Name)
-			entry := entries[len(entries)-1]
 			for _, t := range entry.Transitions {
 				reached[t.Rule][t.Reason] = true
 				if t.State == alert.Resolved && !engine.OfRule(t) {
@@ -195,8 +200,8 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 					noData = append(noData, run)
 				}
 			}
-			for _, fingerprint := range slices.Sorted(maps.Keys(l.Before)) {
-				if t := l.Before[fingerprint]; t.State.Open() || t.State == alert.Pending {
+			for _, fingerprint := range slices.Sorted(maps.Keys(l.Standing())) {
+				if t := l.Standing()[fingerprint]; t.State.Open() || t.State == alert.Pending {
 					standing = append(standing, t)
 				}
 			}
@@ -206,12 +211,17 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 	return failures, nil
 }
 
-// hearTest applies feedback to the alert of its rule.
-func hearTest(ctx context.Context, e *engine.Engine, ledgers []*engine.Ledger, f rules.TestFeedback) (string, error) {
+// answer applies feedback to the alert of its rule, at once: the instants of a test are not those of the schedule.
+func answer(ctx context.Context, e *engine.Engine, ledgers []*engine.Ledger, f rules.TestFeedback) (outcome string, err error) {
 	for _, l := range ledgers {
-		if l.Group.Rule(f.Rule) != nil {
-			return e.Reply(ctx, l, f.FeedbackEvent)
+		if l.Group.Rule(f.Rule) == nil {
+			continue
 		}
+		entry, err := e.Apply(ctx, l, f.FeedbackEvent)
+		if err != nil {
+			return "", err
+		}
+		return entry.Feedback[0].Outcome, nil
 	}
 	return "the rule is not under test", nil
 }
