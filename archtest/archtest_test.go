@@ -28,7 +28,7 @@ var (
 	ground = []string{"churn", "broker"}
 	parts  = []string{"consumers", "warehouse", "rules", "publish", "console", "sources", "simulate", "hindsight", "embedded"}
 	top    = []string{"cmd/aftershock"}
-	beside = []string{"bench", "chaos", "deploy", "scripts", "archtest"} // may look at everything, nothing may lean on them
+	beside = []string{"bench", "chaos", "deploy", "scripts", "tools", "archtest"} // may look at everything, nothing may lean on them
 )
 
 // leanedOn are packages outside of the parts that carry only data.
