@@ -148,7 +148,7 @@ func (a *Alertmanager) Deliver(ctx context.Context, transitions []alert.Transiti
 			continue
 		}
 		touched[t.Fingerprint] = true
-		if at, open := a.standing[t.Fingerprint]; open && placeOf(t).compare(placeOf(at)) < 0 {
+		if at, open := a.standing[t.Fingerprint]; open && t.Order().Compare(at.Order()) < 0 {
 			continue // what stands is later: it was read from the log
 		}
 		delete(a.standing, t.Fingerprint)
@@ -199,8 +199,8 @@ func (a *Alertmanager) Mend(ctx context.Context) (mended int, again bool, err er
 	return 0, false, nil
 }
 
-// Bury has nothing to do: Alertmanager forgets what is resolved.
-func (a *Alertmanager) Bury(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
+// Tombstone has nothing to do: Alertmanager forgets what is resolved.
+func (a *Alertmanager) Tombstone(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
 	return ended, nil
 }
 

@@ -256,5 +256,8 @@ func noteOf(owner string, due time.Time) alert.Transition {
 
 // compareOwners puts alerts without an owner last.
 func compareOwners(a, b string) int {
-	return cmp.Or(compareBool(a == "", b == ""), cmp.Compare(a, b))
+	if a == "" || b == "" {
+		return cmp.Compare(b, a)
+	}
+	return cmp.Compare(a, b)
 }

@@ -50,7 +50,7 @@ func (d *Topics) Recover(ctx context.Context, topics []string) error {
 // Has reports whether the topic has the transition, or one after it, by what was read of the topic.
 func (d *Topics) Has(t alert.Transition) bool {
 	h, known := d.topics[t.Topic]
-	return known && !h.above(t.Key, placeOf(t))
+	return known && !h.above(t.Key, t.Order())
 }
 
 // Deliver publishes the transitions of each topic in their order, each request after the acknowledgement of the one before.
@@ -68,7 +68,7 @@ func (d *Topics) Deliver(ctx context.Context, transitions []alert.Transition) (s
 				break
 			}
 			taken++
-			if h.above(t.Key, placeOf(t)) {
+			if h.above(t.Key, t.Order()) {
 				batch, bytes = append(batch, t), bytes+len(t.Value)
 			}
 		}
@@ -101,21 +101,21 @@ func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []al
 		return fmt.Errorf("publishing %d transitions to %s: %w", len(batch), topic, err)
 	}
 	for i, t := range batch {
-		h.put(t.Key, placeOf(t), offset+int64(i))
+		h.put(t.Key, t.Order(), offset+int64(i))
 	}
 	return nil
 }
 
-// Bury takes ended alerts off their topics with tombstones, where nothing later stands there, and returns those that are off,
-// also the ones that were before.
-func (d *Topics) Bury(ctx context.Context, ended []alert.Transition) (buried []alert.Transition, err error) {
+// Tombstone takes ended alerts off their topics, where nothing later stands there, and returns those that are off, also the ones
+// that were before.
+func (d *Topics) Tombstone(ctx context.Context, ended []alert.Transition) (off []alert.Transition, err error) {
 	for len(ended) > 0 {
 		topic := ended[0].Topic
 		h, err := d.caughtUp(ctx, topic)
 		if err != nil {
-			return buried, err
+			return off, err
 		}
-		var batch, off []alert.Transition
+		var batch, already []alert.Transition
 		taken := 0
 		for _, t := range ended {
 			if t.Topic != topic || len(batch) == batchRecords {
@@ -123,28 +123,28 @@ func (d *Topics) Bury(ctx context.Context, ended []alert.Transition) (buried []a
 			}
 			taken++
 			switch at, found := h.of[t.Key]; {
-			case !found, at.last == placeOf(t).grave():
-				off = append(off, t)
-			case at.last == placeOf(t) && !at.stale():
+			case !found, at.last == t.Order().Tombstoned():
+				already = append(already, t)
+			case at.last == t.Order() && !at.stale():
 				batch = append(batch, t)
 			}
 		}
-		if err := d.bury(ctx, topic, h, batch); err != nil {
-			return append(buried, off...), err
+		if err := d.tombstone(ctx, topic, h, batch); err != nil {
+			return append(off, already...), err
 		}
-		buried = append(append(buried, off...), batch...)
+		off = append(append(off, already...), batch...)
 		ended = ended[taken:]
 	}
-	return buried, nil
+	return off, nil
 }
 
-func (d *Topics) bury(ctx context.Context, topic string, h *heads, batch []alert.Transition) error {
+func (d *Topics) tombstone(ctx context.Context, topic string, h *heads, batch []alert.Transition) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	records := make([]kafka.Record, len(batch))
 	for i, t := range batch {
-		records[i] = kafka.Record{Key: kafka.NewBytes([]byte(t.Key)), Headers: placeOf(t).headers()}
+		records[i] = kafka.Record{Key: kafka.NewBytes([]byte(t.Key)), Headers: tombstoneHeaders(t.Order())}
 	}
 	offset, err := d.produce(ctx, topic, records)
 	if err != nil {
@@ -152,7 +152,7 @@ func (d *Topics) bury(ctx context.Context, topic string, h *heads, batch []alert
 		return fmt.Errorf("publishing %d tombstones to %s: %w", len(batch), topic, err)
 	}
 	for i, t := range batch {
-		h.put(t.Key, placeOf(t).grave(), offset+int64(i))
+		h.put(t.Key, t.Order().Tombstoned(), offset+int64(i))
 	}
 	return nil
 }
@@ -272,7 +272,7 @@ func (d *Topics) Mend(ctx context.Context) (mended int, again bool, err error) {
 
 func (d *Topics) republish(ctx context.Context, topic string, h *heads, fingerprint string, at head) (found bool, err error) {
 	d.logger().Warn("an older transition lies over the present one; publishing the present one again", "topic", topic,
-		"fingerprint", fingerprint, "episode", at.highest.episode, "sequence", at.highest.sequence)
+		"fingerprint", fingerprint, "episode", at.highest.Episode, "sequence", at.highest.Sequence)
 	var present *kafka.Record
 	err = d.read(ctx, churn.TopicPartition{Topic: topic}, at.offset, at.offset+1, func(record *broker.Record) error {
 		present = &kafka.Record{Key: kafka.NewBytes(record.Key), Value: kafka.NewBytes(record.Value)}

@@ -145,8 +145,8 @@ func (w *Webhook) Deliver(ctx context.Context, transitions []alert.Transition) (
 // Mend has nothing to do: what was answered well is there.
 func (w *Webhook) Mend(context.Context) (int, bool, error) { return 0, false, nil }
 
-// Bury has nothing to do: what was sent cannot be taken back.
-func (w *Webhook) Bury(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
+// Tombstone has nothing to do: what was sent cannot be taken back.
+func (w *Webhook) Tombstone(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
 	return ended, nil
 }
 

@@ -37,15 +37,15 @@ type Config struct {
 
 // EvaluateConfig says which rules are evaluated and how long a tick may wait.
 type EvaluateConfig struct {
-	Rules        []string      `yaml:"rules" env:"RULES" doc:"rule files or folders; empty: the built-in rules"`
-	ReloadEvery  time.Duration `yaml:"reload_every" env:"RELOAD_EVERY" doc:"how often rule files are looked at for changes, which come into force without a restart; 0s: never"`
-	HoldoutShare float64       `yaml:"holdout_share" env:"HOLDOUT_SHARE" doc:"share of accounts, 0..1, whose alerts are stored and not published, so that their effect can be measured"`
-	MaxWait      time.Duration `yaml:"max_wait" env:"MAX_WAIT" doc:"how long a tick waits for records that were produced before it; then it runs marked incomplete"`
-	MaxLag       int64         `yaml:"max_lag" env:"MAX_LAG" doc:"records that consumers may be behind before a tick runs marked incomplete at once; 0: no limit"`
-	UpkeepEvery  time.Duration `yaml:"upkeep_every" env:"UPKEEP_EVERY" doc:"how often links are brought up to date between ticks"`
-	From         string        `yaml:"from" env:"FROM" doc:"RFC 3339 time from which a new rule group catches up; empty: from its first start"`
-	BuryAfter    time.Duration `yaml:"bury_after" env:"BURY_AFTER" doc:"how long after its resolve an alert is taken off the alert topics, with a tombstone; 0s: never"`
-	Schedule     string        `yaml:"schedule" env:"SCHEDULE" doc:"cron schedule that replaces every group's own; empty: none"`
+	Rules          []string      `yaml:"rules" env:"RULES" doc:"rule files or folders; empty: the built-in rules"`
+	ReloadEvery    time.Duration `yaml:"reload_every" env:"RELOAD_EVERY" doc:"how often rule files are looked at for changes, which come into force without a restart; 0s: never"`
+	HoldoutShare   float64       `yaml:"holdout_share" env:"HOLDOUT_SHARE" doc:"share of accounts, 0..1, whose alerts are stored and not published, so that their effect can be measured"`
+	MaxWait        time.Duration `yaml:"max_wait" env:"MAX_WAIT" doc:"how long a tick waits for records that were produced before it; then it runs marked incomplete"`
+	MaxLag         int64         `yaml:"max_lag" env:"MAX_LAG" doc:"records that consumers may be behind before a tick runs marked incomplete at once; 0: no limit"`
+	UpkeepEvery    time.Duration `yaml:"upkeep_every" env:"UPKEEP_EVERY" doc:"how often links are brought up to date between ticks"`
+	From           string        `yaml:"from" env:"FROM" doc:"RFC 3339 time from which a new rule group catches up; empty: from its first start"`
+	TombstoneAfter time.Duration `yaml:"bury_after" env:"BURY_AFTER" doc:"how long after its resolve an alert is taken off the alert topics, with a tombstone; 0s: never"`
+	Schedule       string        `yaml:"schedule" env:"SCHEDULE" doc:"cron schedule that replaces every group's own; empty: none"`
 }
 
 // ModelsConfig names the model files in force.
@@ -63,7 +63,7 @@ type LogConfig struct {
 func defaultConfig() Config {
 	return Config{
 		Kafka: broker.DefaultConfig(), ClickHouse: warehouse.DefaultConfig(), Consumers: consumers.DefaultConfig(),
-		Evaluate: EvaluateConfig{ReloadEvery: 5 * time.Second, MaxWait: time.Minute, UpkeepEvery: 5 * time.Second, BuryAfter: 30 * 24 * time.Hour},
+		Evaluate: EvaluateConfig{ReloadEvery: 5 * time.Second, MaxWait: time.Minute, UpkeepEvery: 5 * time.Second, TombstoneAfter: 30 * 24 * time.Hour},
 		Publish:  publish.DefaultConfig(), Console: console.DefaultConfig(), Log: LogConfig{Format: "text"},
 	}
 }
@@ -80,7 +80,7 @@ func (c Config) Validate() error {
 	if c.Evaluate.ReloadEvery < 0 {
 		errs = append(errs, errors.New("evaluate.reload_every must not be below zero"))
 	}
-	if c.Evaluate.BuryAfter < 0 {
+	if c.Evaluate.TombstoneAfter < 0 {
 		errs = append(errs, errors.New("evaluate.bury_after must not be below zero"))
 	}
 	if _, err := c.Evaluate.from(); err != nil {

@@ -18,7 +18,7 @@ import (
 
 // destinations gives every destination a relay of its own, so that none holds up another: the Kafka topics first.
 func destinations(config Config, kafka *broker.Connection, store *warehouse.Warehouse, clock func() time.Time, registry prometheus.Registerer) ([]*publish.Relay, error) {
-	relays := []*publish.Relay{{Log: store, Destination: &publish.Topics{Kafka: kafka}, Clock: clock, BuryAfter: config.Evaluate.BuryAfter}}
+	relays := []*publish.Relay{{Log: store, Destination: &publish.Topics{Kafka: kafka}, Clock: clock, TombstoneAfter: config.Evaluate.TombstoneAfter}}
 	var errs []error
 	for _, d := range outside(config, store) {
 		errs = append(errs, d.Open())
