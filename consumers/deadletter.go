@@ -153,7 +153,7 @@ func deadLetter(r *refusal, at time.Time) kafka.Message {
 // Rejected is a refused record of a source (deals or tickets) as rejected_events keeps it.
 func Rejected(record *broker.Record, why churn.Rejection, source string, at time.Time) churn.Rejected {
 	why.Field, why.Reason = shorten(why.Field, maxReason), shorten(why.Reason, maxReason)
-	_, knownAt, _ := readHeaders(record.Headers)
+	_, knownAt, _ := broker.ReadHeaders(record.Headers)
 	if knownAt.IsZero() {
 		knownAt = at
 	}

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn/alert"
-	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -19,7 +19,7 @@ import (
 // holder is what the process that holds the control partition does: it keeps links, evaluates and publishes.
 type holder struct {
 	*pipeline
-	positions *consumers.Positions
+	positions *broker.Positions
 	upkeep    *warehouse.Upkeep
 	looking   sync.Mutex // no upkeep is given older offsets than the one before: it would take the topic for a new one
 	settled   time.Time  // everything that was known by then is visible and linked
@@ -193,7 +193,7 @@ func (h *holder) await(ctx context.Context) (alert.TickStatus, string, error) {
 		}
 	}
 	err = h.positions.Settled(ctx, ends, h.config.Evaluate.MaxWait)
-	if errors.Is(err, consumers.ErrBehind) {
+	if errors.Is(err, broker.ErrBehind) {
 		return alert.TickIncomplete, err.Error(), nil
 	}
 	return alert.TickRun, "", err
@@ -211,7 +211,7 @@ func (h *holder) settleFeedback(ctx context.Context, by time.Time) error {
 		return err
 	}
 	err = feedback.Settled(ctx, ends, h.config.Evaluate.MaxWait)
-	if err != nil && !errors.Is(err, consumers.ErrBehind) {
+	if err != nil && !errors.Is(err, broker.ErrBehind) {
 		return err
 	}
 	if h.heard = asked; err != nil {
