@@ -85,3 +85,22 @@ func asRejection(err error) *churn.Rejection {
 	}
 	return &churn.Rejection{Code: churn.CodeMalformedJSON, Reason: err.Error()}
 }
+
+// Decoders tell, for each topic that is consumed, which event a record of it would become, or why it would be refused.
+func (e Enrichment) Decoders(topics broker.Topics) map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection) {
+	return map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection){
+		topics.Deals: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
+			event, why := e.DealEvent(record)
+			return event.Key(), why
+		},
+		topics.Tickets: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
+			event, why := e.TicketEvent(record)
+			return event.Key(), why
+		},
+		topics.Feedback: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
+			var event churn.FeedbackEvent
+			why := feedback(record, &event)
+			return event.Key(), why
+		},
+	}
+}

@@ -73,7 +73,7 @@ func FuzzReadHeaders(f *testing.F) {
 			if rejection.Code != churn.CodeBadHeader {
 				t.Errorf("code %s", rejection.Code)
 			}
-			letter := deadLetter(&refusal{broker.Record{Headers: headers}, *rejection}, time.Unix(0, 0))
+			letter := deadLetter(&broker.Record{Headers: headers}, *rejection, time.Unix(0, 0))
 			for _, h := range headers {
 				kept := false
 				for _, l := range letter.Headers {
@@ -128,7 +128,7 @@ func TestShorten(t *testing.T) {
 
 func TestReplayedDeadLettersSayTheirReasonOnce(t *testing.T) {
 	record := broker.Record{Headers: headersOf("trace", "1", HeaderCode, "bad_money", broker.HeaderKnownAt, "2026-01-01T00:00:00Z")}
-	letter := deadLetter(&refusal{record, churn.Rejection{Code: churn.CodeBadTime}}, time.Unix(0, 0))
+	letter := deadLetter(&record, churn.Rejection{Code: churn.CodeBadTime}, time.Unix(0, 0))
 	got := map[string][]string{}
 	for _, h := range letter.Headers {
 		got[h.Key] = append(got[h.Key], string(h.Value))

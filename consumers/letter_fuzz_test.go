@@ -23,7 +23,7 @@ func FuzzReadLetter(f *testing.F) {
 		}
 		record.Position = churn.Position{Topic: "deals.closed", Partition: 3, Offset: offset, Time: time.UnixMilli(offset & (1<<40 - 1)).UTC()}
 		why := churn.Rejection{Code: churn.CodeBadHeader, Field: k1, Reason: v1}
-		message := deadLetter(&refusal{record, why}, time.UnixMilli(1).UTC())
+		message := deadLetter(&record, why, time.UnixMilli(1).UTC())
 		written := broker.Record{Key: message.Key, Value: message.Value}
 		for _, h := range message.Headers {
 			written.Headers = append(written.Headers, broker.Header{Key: h.Key, Value: h.Value})

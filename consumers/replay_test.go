@@ -87,7 +87,7 @@ func TestReplayBringsRecordsBack(t *testing.T) {
 		}
 		produce(t, conn, again, kafka.Message{Topic: topics.DeadLetter, Value: []byte("hello")})
 
-		replay := consumers.Replay{Kafka: conn, Store: store, Enrichment: enrichment, Mend: unquote, DropHeaders: []string{"ce_time"}}
+		replay := consumers.Replay{Kafka: conn, Store: store, Decode: enrichment.Decoders(conn.Topics()), Mend: unquote, DropHeaders: []string{"ce_time"}}
 		run := func(want consumers.ReplayCounts) consumers.ReplayReport {
 			t.Helper()
 			report, err := replay.Run(within(t))
@@ -165,7 +165,7 @@ func TestReplaySaysWhatIsStillRefused(t *testing.T) {
 	if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	replay := consumers.Replay{Kafka: conn, Store: store, Enrichment: enrichment, Mend: unquote}
+	replay := consumers.Replay{Kafka: conn, Store: store, Decode: enrichment.Decoders(conn.Topics()), Mend: unquote}
 	report, err := replay.Run(within(t))
 	if err != nil {
 		t.Fatal(err)

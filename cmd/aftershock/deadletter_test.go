@@ -40,7 +40,7 @@ func refusedDeals(t *testing.T, s *server, p *pipeline, n int) consumers.Replay 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Enrichment: enrichment, Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
+	return consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Decode: enrichment.Decoders(p.kafka.Topics()), Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
 		if strings.Contains(string(d.Value), "account_id") { // a replay of it was refused
 			return d.Value, nil
 		}
