@@ -102,8 +102,8 @@ var fenced = []struct {
 }{
 	{"github.com/robfig/cron", []string{"rules"},
 		"its handling of daylight saving and of odd input is corrected in one place (docs/adr/0008)"},
-	{"github.com/segmentio/kafka-go", []string{"broker", "consumers", "publish", "cmd/aftershock", "testservers", "tools"},
-		"its defaults lose data or wait: whoever reads or writes Kafka does it through what broker sets up; cmd has the producer of import and simulate"},
+	{"github.com/segmentio/kafka-go", []string{"broker", "consumers", "publish", "pipeline", "testservers", "tools"},
+		"its defaults lose data or wait: whoever reads or writes Kafka does it through what broker sets up"},
 	{"github.com/ClickHouse/clickhouse-go", []string{"warehouse", "embedded", "testservers"},
 		"values are checked before the driver, which damages some without an error, in one place"},
 	{"github.com/shopspring/decimal", []string{"warehouse"},

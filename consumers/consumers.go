@@ -64,14 +64,14 @@ func (c *Consumers) newLanes() map[string]lane {
 }
 
 // Positions tells how far the group is with deals and tickets, which links follow from.
-func (c *Consumers) Positions() *Positions {
+func (c *Consumers) Positions() *broker.Positions {
 	topics := c.Kafka.Topics()
-	return &Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{topics.Deals, topics.Tickets}}
+	return &broker.Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{topics.Deals, topics.Tickets}}
 }
 
 // FeedbackPositions tells how far the group is with feedback.
-func (c *Consumers) FeedbackPositions() *Positions {
-	return &Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{c.Kafka.Topics().Feedback}}
+func (c *Consumers) FeedbackPositions() *broker.Positions {
+	return &broker.Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{c.Kafka.Topics().Feedback}}
 }
 
 func (c *Consumers) topics() []string {
@@ -146,11 +146,14 @@ func (c *Consumers) Run(ctx context.Context) error {
 		return nil
 	}
 	c.lanes = c.newLanes()
-	group, err := newGroup(c.Kafka, c.Config, c.Config.Group, c.Config.SessionTimeout, c.topics())
+	group, err := c.Kafka.Join(broker.GroupOptions{
+		Name: c.Config.Group, Topics: c.topics(), Session: c.Config.SessionTimeout,
+		Rebalance: c.Config.RebalanceTimeout, Request: c.Config.CommitTimeout, Drain: c.Config.DrainTimeout,
+	})
 	if err != nil {
 		return err
 	}
-	defer leave(group, c.Config)
+	defer group.Leave()
 	defer c.setJoined(false)
 	for {
 		generation, err := group.Next(ctx)
@@ -268,7 +271,7 @@ func (c *Consumers) RunUntilIdle(ctx context.Context) error {
 	return err
 }
 
-func (c *Consumers) untilIdle(ctx context.Context, positions *Positions, ends map[churn.TopicPartition]int64, failed <-chan error) error {
+func (c *Consumers) untilIdle(ctx context.Context, positions *broker.Positions, ends map[churn.TopicPartition]int64, failed <-chan error) error {
 	for {
 		settled := make(chan error, 1)
 		waiting, stop := context.WithCancel(ctx)

@@ -3,8 +3,6 @@ package consumers
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,18 +56,11 @@ func newDeadLetters(conn *broker.Connection) *deadLetters {
 // newLetterWriter writes to one topic, or to the topic that each message names where it is empty.
 func newLetterWriter(conn *broker.Connection, topic string, balancer kafka.Balancer) *deadLetters {
 	writer := func(bytes, size int) *kafka.Writer {
-		return &kafka.Writer{
-			Addr:         conn.Address(),
-			Topic:        topic,
-			Balancer:     balancer,
-			Transport:    conn.Transport(),
-			RequiredAcks: kafka.RequireAll,
-			BatchBytes:   int64(bytes),
-			BatchSize:    size,
-			BatchTimeout: 5 * time.Millisecond, // a synchronous write waits for it
-			MaxAttempts:  1,                    // we try again ourselves, for ever
-			Compression:  kafka.Zstd,
-		}
+		w := conn.Writer()
+		w.Topic, w.Balancer, w.Compression = topic, balancer, kafka.Zstd
+		w.BatchBytes, w.BatchSize = int64(bytes), size
+		w.MaxAttempts = 1 // we try again ourselves, for ever
+		return w
 	}
 	limit := conn.Topics().DeadLetterBytes()
 	return &deadLetters{limit: limit, many: writer(limit, 1000), single: writer(inflated, 1)}
@@ -128,9 +119,9 @@ func messageBytes(m *kafka.Message) int {
 }
 
 // deadLetter is the record as it goes to the dead-letter topic: key, value and headers as they were, and our headers.
-func deadLetter(r *refusal, at time.Time) kafka.Message {
-	m := kafka.Message{Key: r.record.Key, Value: r.record.Value}
-	for _, h := range r.record.Headers {
+func deadLetter(record *broker.Record, why churn.Rejection, at time.Time) kafka.Message {
+	m := kafka.Message{Key: record.Key, Value: record.Value}
+	for _, h := range record.Headers {
 		// A dead letter that was replayed and refused again says so once.
 		if !slices.Contains(deadLetterHeaders, h.Key) {
 			m.Headers = append(m.Headers, kafka.Header{Key: h.Key, Value: h.Value})
@@ -139,13 +130,13 @@ func deadLetter(r *refusal, at time.Time) kafka.Message {
 	add := func(key, value string) {
 		m.Headers = append(m.Headers, kafka.Header{Key: key, Value: []byte(shorten(value, maxReason))})
 	}
-	add(HeaderCode, string(r.why.Code))
-	add(HeaderField, r.why.Field)
-	add(HeaderReason, r.why.Reason)
-	add(HeaderTopic, r.record.Topic)
-	add(HeaderPartition, strconv.Itoa(r.record.Partition))
-	add(HeaderOffset, strconv.FormatInt(r.record.Offset, 10))
-	add(HeaderTimestamp, r.record.Time.UTC().Format(instantFormat))
+	add(HeaderCode, string(why.Code))
+	add(HeaderField, why.Field)
+	add(HeaderReason, why.Reason)
+	add(HeaderTopic, record.Topic)
+	add(HeaderPartition, strconv.Itoa(record.Partition))
+	add(HeaderOffset, strconv.FormatInt(record.Offset, 10))
+	add(HeaderTimestamp, record.Time.UTC().Format(instantFormat))
 	add(HeaderRejectedAt, at.UTC().Format(instantFormat))
 	return m
 }
@@ -153,7 +144,7 @@ func deadLetter(r *refusal, at time.Time) kafka.Message {
 // Rejected is a refused record of a source (deals or tickets) as rejected_events keeps it.
 func Rejected(record *broker.Record, why churn.Rejection, source string, at time.Time) churn.Rejected {
 	why.Field, why.Reason = shorten(why.Field, maxReason), shorten(why.Reason, maxReason)
-	_, knownAt, _ := readHeaders(record.Headers)
+	_, knownAt, _ := broker.ReadHeaders(record.Headers)
 	if knownAt.IsZero() {
 		knownAt = at
 	}
@@ -172,17 +163,6 @@ func Rejected(record *broker.Record, why churn.Rejection, source string, at time
 	}
 }
 
-// source names what the topic carries, as the warehouse does.
-func (w *worker) source() string {
-	switch topics := w.Kafka.Topics(); w.topic {
-	case topics.Deals:
-		return "deals"
-	case topics.Feedback:
-		return "feedback"
-	}
-	return "tickets"
-}
-
 // replayOf is what the header says; one that is no position is somebody else's.
 func replayOf(headers []broker.Header) (path string) {
 	for _, h := range headers {
@@ -194,18 +174,6 @@ func replayOf(headers []broker.Header) (path string) {
 		return ""
 	}
 	return path
-}
-
-// rejectedToken names rows of rejected_events as token does those of events.
-func rejectedToken(rows []churn.Rejected) string {
-	digest := sha256.New()
-	var place []byte
-	for i := range rows {
-		place = binary.AppendVarint(place[:0], int64(rows[i].Partition))
-		place = binary.AppendVarint(place, rows[i].Offset)
-		digest.Write(append(place, rows[i].Hash[:]...))
-	}
-	return rows[0].Topic + "/" + hex.EncodeToString(digest.Sum(nil)[:16]) + "/rejected"
 }
 
 // shorten cuts at most at limit bytes and leaves valid UTF-8.

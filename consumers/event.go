@@ -9,14 +9,6 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// Headers that we read.
-const (
-	headerSpecVersion = "ce_specversion"
-	headerTime        = "ce_time"
-	// HeaderKnownAt carries, in RFC 3339, when history became known; import and simulate write it.
-	HeaderKnownAt = "aftershock-known-at"
-)
-
 // Enrichment turns records into events: decoding, then what is derived from the fact. It is pure, and safe for many goroutines
 // where its functions are.
 type Enrichment struct {
@@ -40,7 +32,7 @@ func (e Enrichment) TicketEvent(record *broker.Record) (churn.TicketEvent, *chur
 }
 
 func (e Enrichment) deal(record *broker.Record, into *churn.DealEvent) *churn.Rejection {
-	occurredAt, knownAt, rejection := readHeaders(record.Headers)
+	occurredAt, knownAt, rejection := broker.ReadHeaders(record.Headers)
 	if rejection != nil {
 		return rejection
 	}
@@ -54,7 +46,7 @@ func (e Enrichment) deal(record *broker.Record, into *churn.DealEvent) *churn.Re
 }
 
 func (e Enrichment) ticket(record *broker.Record, into *churn.TicketEvent) *churn.Rejection {
-	occurredAt, knownAt, rejection := readHeaders(record.Headers)
+	occurredAt, knownAt, rejection := broker.ReadHeaders(record.Headers)
 	if rejection != nil {
 		return rejection
 	}
@@ -69,7 +61,7 @@ func (e Enrichment) ticket(record *broker.Record, into *churn.TicketEvent) *chur
 
 // feedback turns a record into feedback. There is nothing to enrich.
 func feedback(record *broker.Record, into *churn.FeedbackEvent) *churn.Rejection {
-	occurredAt, knownAt, rejection := readHeaders(record.Headers)
+	occurredAt, knownAt, rejection := broker.ReadHeaders(record.Headers)
 	if rejection != nil {
 		return rejection
 	}
@@ -85,43 +77,6 @@ func stampOf(record *broker.Record, knownAt time.Time) churn.Stamp {
 	return churn.Stamp{Position: record.Position, KnownAt: knownAt, Hash: sha256.Sum256(record.Value), Payload: record.Value}
 }
 
-// readHeaders returns the CloudEvents time and the time of knowing, each zero where no header gives it. Of a header that is
-// there twice the last counts, as Kafka has it.
-func readHeaders(headers []broker.Header) (occurredAt, knownAt time.Time, rejection *churn.Rejection) {
-	if len(headers) == 0 {
-		return occurredAt, knownAt, nil
-	}
-	var ceTime, known *broker.Header
-	cloudEvent := false
-	for i := range headers {
-		switch headers[i].Key {
-		case headerSpecVersion:
-			cloudEvent = true
-		case headerTime:
-			ceTime = &headers[i]
-		case HeaderKnownAt:
-			known = &headers[i]
-		}
-	}
-	if cloudEvent && ceTime != nil {
-		if occurredAt, rejection = readInstant(ceTime); rejection != nil {
-			return occurredAt, knownAt, rejection
-		}
-	}
-	if known != nil {
-		knownAt, rejection = readInstant(known)
-	}
-	return occurredAt, knownAt, rejection
-}
-
-func readInstant(header *broker.Header) (time.Time, *churn.Rejection) {
-	at, why := churn.ParseInstant(string(header.Value))
-	if why != nil {
-		return time.Time{}, &churn.Rejection{Code: churn.CodeBadHeader, Field: header.Key, Reason: why.Reason}
-	}
-	return at, nil
-}
-
 // asRejection keeps a record whose decoder failed in some other way than it promises from stopping its partition.
 func asRejection(err error) *churn.Rejection {
 	var rejection *churn.Rejection
@@ -129,4 +84,23 @@ func asRejection(err error) *churn.Rejection {
 		return rejection
 	}
 	return &churn.Rejection{Code: churn.CodeMalformedJSON, Reason: err.Error()}
+}
+
+// Decoders tell, for each topic that is consumed, which event a record of it would become, or why it would be refused.
+func (e Enrichment) Decoders(topics broker.Topics) map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection) {
+	return map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection){
+		topics.Deals: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
+			event, why := e.DealEvent(record)
+			return event.Key(), why
+		},
+		topics.Tickets: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
+			event, why := e.TicketEvent(record)
+			return event.Key(), why
+		},
+		topics.Feedback: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
+			var event churn.FeedbackEvent
+			why := feedback(record, &event)
+			return event.Key(), why
+		},
+	}
 }

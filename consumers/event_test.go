@@ -45,7 +45,7 @@ func TestReadHeaders(t *testing.T) {
 		{name: "others", headers: headersOf("trace", "x", "content-type", "application/json")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			occurredAt, knownAt, rejection := readHeaders(test.headers)
+			occurredAt, knownAt, rejection := broker.ReadHeaders(test.headers)
 			if test.field != "" {
 				if rejection == nil || rejection.Code != churn.CodeBadHeader || rejection.Field != test.field || rejection.Reason == "" {
 					t.Fatalf("rejection %v", rejection)
@@ -68,12 +68,12 @@ func FuzzReadHeaders(f *testing.F) {
 	f.Add("ce_specversion", "\xff", "aftershock-known-at", "9999-12-31T23:59:60Z")
 	f.Fuzz(func(t *testing.T, k1, v1, k2, v2 string) {
 		headers := headersOf(k1, v1, k2, v2)
-		occurredAt, knownAt, rejection := readHeaders(headers)
+		occurredAt, knownAt, rejection := broker.ReadHeaders(headers)
 		if rejection != nil {
 			if rejection.Code != churn.CodeBadHeader {
 				t.Errorf("code %s", rejection.Code)
 			}
-			letter := deadLetter(&refusal{broker.Record{Headers: headers}, *rejection}, time.Unix(0, 0))
+			letter := deadLetter(&broker.Record{Headers: headers}, *rejection, time.Unix(0, 0))
 			for _, h := range headers {
 				kept := false
 				for _, l := range letter.Headers {
@@ -127,13 +127,13 @@ func TestShorten(t *testing.T) {
 }
 
 func TestReplayedDeadLettersSayTheirReasonOnce(t *testing.T) {
-	record := broker.Record{Headers: headersOf("trace", "1", HeaderCode, "bad_money", HeaderKnownAt, "2026-01-01T00:00:00Z")}
-	letter := deadLetter(&refusal{record, churn.Rejection{Code: churn.CodeBadTime}}, time.Unix(0, 0))
+	record := broker.Record{Headers: headersOf("trace", "1", HeaderCode, "bad_money", broker.HeaderKnownAt, "2026-01-01T00:00:00Z")}
+	letter := deadLetter(&record, churn.Rejection{Code: churn.CodeBadTime}, time.Unix(0, 0))
 	got := map[string][]string{}
 	for _, h := range letter.Headers {
 		got[h.Key] = append(got[h.Key], string(h.Value))
 	}
-	if len(got[HeaderCode]) != 1 || got[HeaderCode][0] != "bad_time" || len(got["trace"]) != 1 || len(got[HeaderKnownAt]) != 1 {
+	if len(got[HeaderCode]) != 1 || got[HeaderCode][0] != "bad_time" || len(got["trace"]) != 1 || len(got[broker.HeaderKnownAt]) != 1 {
 		t.Errorf("headers %v", got)
 	}
 }

@@ -27,10 +27,11 @@ type ReplayStore interface {
 // dead letters tell of it. Run again, it sends nothing more: what it sent is noted in the store, and where a run died before
 // it could note, the event itself is found there. At worst a record is sent twice, and counted once by its event_id.
 type Replay struct {
-	Kafka      *broker.Connection
-	Store      ReplayStore
-	Enrichment Enrichment
-	Clock      func() time.Time // time.Now where nil
+	Kafka *broker.Connection
+	Store ReplayStore
+	Clock func() time.Time // time.Now where nil
+	// Decode tells, for each topic that is consumed, which event a record of it would become, or why it would be refused.
+	Decode map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection)
 
 	// Positions are the records to take, by the position of any of their dead letters. Empty: all.
 	Positions []churn.Position
@@ -324,26 +325,14 @@ func (r *replayRun) open(ctx context.Context, d *DeadLetter, before []churn.Repl
 		}
 	}
 	record := &broker.Record{Position: d.Position, Key: d.Key, Value: p.value, Headers: r.headers(d)}
-	var why *churn.Rejection
-	switch topics := r.Kafka.Topics(); d.Topic {
-	case topics.Deals:
-		var e churn.DealEvent
-		e, why = r.Enrichment.DealEvent(record)
-		p.key = e.Key()
-	case topics.Tickets:
-		var e churn.TicketEvent
-		e, why = r.Enrichment.TicketEvent(record)
-		p.key = e.Key()
-	case topics.Feedback:
-		var e churn.FeedbackEvent
-		why = feedback(record, &e)
-		p.key = e.Key()
-	default:
+	decode, consumed := r.Decode[d.Topic]
+	if !consumed {
 		r.report.explain(d, ReplayReason{Outcome: OutcomeLeftOut,
 			Reason: fmt.Sprintf("it came from topic %s, which nothing consumes now: see kafka.topics.deals, kafka.topics.tickets and kafka.topics.feedback", d.Topic)})
 		return nil, nil
 	}
-	if why != nil {
+	var why *churn.Rejection
+	if p.key, why = decode(record); why != nil {
 		r.report.explain(d, ReplayReason{Outcome: OutcomeRefused, Code: why.Code, Field: why.Field, Reason: why.Reason})
 		return nil, nil
 	}

@@ -87,7 +87,7 @@ func TestReplayBringsRecordsBack(t *testing.T) {
 		}
 		produce(t, conn, again, kafka.Message{Topic: topics.DeadLetter, Value: []byte("hello")})
 
-		replay := consumers.Replay{Kafka: conn, Store: store, Enrichment: enrichment, Mend: unquote, DropHeaders: []string{"ce_time"}}
+		replay := consumers.Replay{Kafka: conn, Store: store, Decode: enrichment.Decoders(conn.Topics()), Mend: unquote, DropHeaders: []string{"ce_time"}}
 		run := func(want consumers.ReplayCounts) consumers.ReplayReport {
 			t.Helper()
 			report, err := replay.Run(within(t))
@@ -161,21 +161,21 @@ func TestReplaySaysWhatIsStillRefused(t *testing.T) {
 	produce(t, conn,
 		kafka.Message{Topic: topics.Deals, Value: []byte(`{"event_id":'x'}`)},
 		kafka.Message{Topic: topics.Deals, Value: []byte(`{'event_id':"y"}`)},
-		kafka.Message{Topic: topics.Deals, Value: deal("late"), Headers: []kafka.Header{{Key: consumers.HeaderKnownAt, Value: []byte("soon")}}})
+		kafka.Message{Topic: topics.Deals, Value: deal("late"), Headers: []kafka.Header{{Key: broker.HeaderKnownAt, Value: []byte("soon")}}})
 	if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	replay := consumers.Replay{Kafka: conn, Store: store, Enrichment: enrichment, Mend: unquote}
+	replay := consumers.Replay{Kafka: conn, Store: store, Decode: enrichment.Decoders(conn.Topics()), Mend: unquote}
 	report, err := replay.Run(within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if report.Refused != 3 || report.Sent != 0 || len(report.Reasons) != 2 || report.Reasons[0].Code != churn.CodeMissingField || report.Reasons[0].Records != 2 ||
-		report.Reasons[1].Code != churn.CodeBadHeader || report.Reasons[1].Field != consumers.HeaderKnownAt {
+		report.Reasons[1].Code != churn.CodeBadHeader || report.Reasons[1].Field != broker.HeaderKnownAt {
 		t.Errorf("%+v", report)
 	}
 	replay.Positions = []churn.Position{{Topic: topics.Deals, Offset: 2}, {Topic: topics.Deals, Offset: 7}}
-	replay.DropHeaders = []string{consumers.HeaderKnownAt}
+	replay.DropHeaders = []string{broker.HeaderKnownAt}
 	report, err = replay.Run(within(t))
 	if err != nil {
 		t.Fatal(err)

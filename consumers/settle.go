@@ -2,6 +2,9 @@ package consumers
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -126,7 +129,7 @@ func (w *worker) refuse(ctx, live context.Context, refused []refusal) error {
 	letters := make([]kafka.Message, len(refused))
 	rows := make([]churn.Rejected, len(refused))
 	for i := range refused {
-		letters[i] = deadLetter(&refused[i], now)
+		letters[i] = deadLetter(&refused[i].record, refused[i].why, now)
 		rows[i] = Rejected(&refused[i].record, refused[i].why, w.source(), now)
 	}
 	err := w.patiently(ctx, live, "writing dead letters", waitDeadLetter, func(ctx context.Context) (err error) {
@@ -156,4 +159,27 @@ func (w *worker) recordRejected(ctx, live context.Context, rows []churn.Rejected
 	}
 	half := len(rows) / 2
 	return errors.Join(w.recordRejected(ctx, live, rows[:half]), w.recordRejected(ctx, live, rows[half:]))
+}
+
+// rejectedToken names rows of rejected_events as token does those of events.
+func rejectedToken(rows []churn.Rejected) string {
+	digest := sha256.New()
+	var place []byte
+	for i := range rows {
+		place = binary.AppendVarint(place[:0], int64(rows[i].Partition))
+		place = binary.AppendVarint(place, rows[i].Offset)
+		digest.Write(append(place, rows[i].Hash[:]...))
+	}
+	return rows[0].Topic + "/" + hex.EncodeToString(digest.Sum(nil)[:16]) + "/rejected"
+}
+
+// source names what the topic carries, as the warehouse does.
+func (w *worker) source() string {
+	switch topics := w.Kafka.Topics(); w.topic {
+	case topics.Deals:
+		return "deals"
+	case topics.Feedback:
+		return "feedback"
+	}
+	return "tickets"
 }

@@ -93,7 +93,7 @@ func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []al
 		}
 	}
 	// gofail: var publishBeforeWrite struct{}
-	offset, err := d.produce(ctx, topic, records)
+	offset, err := d.Kafka.Produce(ctx, topic, records)
 	// gofail: var publishAfterWrite struct{}
 	if err != nil {
 		// Whether it arrived is unknown. The topic itself will say.
@@ -146,7 +146,7 @@ func (d *Topics) tombstone(ctx context.Context, topic string, h *heads, batch []
 	for i, t := range batch {
 		records[i] = kafka.Record{Key: kafka.NewBytes([]byte(t.Key)), Headers: tombstoneHeaders(t.Order())}
 	}
-	offset, err := d.produce(ctx, topic, records)
+	offset, err := d.Kafka.Produce(ctx, topic, records)
 	if err != nil {
 		delete(d.topics, topic)
 		return fmt.Errorf("publishing %d tombstones to %s: %w", len(batch), topic, err)
@@ -155,20 +155,6 @@ func (d *Topics) tombstone(ctx context.Context, topic string, h *heads, batch []
 		h.put(t.Key, t.Order().Tombstoned(), offset+int64(i))
 	}
 	return nil
-}
-
-// produce writes to the topic's only partition and returns the offset of the first record when all replicas have them.
-func (d *Topics) produce(ctx context.Context, topic string, records []kafka.Record) (int64, error) {
-	response, err := d.Kafka.Client().Produce(ctx, &kafka.ProduceRequest{
-		Topic: topic, Partition: 0, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(records...),
-	})
-	if err == nil {
-		err = response.Error
-	}
-	if err != nil {
-		return 0, err
-	}
-	return response.BaseOffset, nil
 }
 
 // caughtUp returns the topic's heads, read back from its beginning the first time.
@@ -287,7 +273,7 @@ func (d *Topics) republish(ctx context.Context, topic string, h *heads, fingerpr
 	if present == nil {
 		return false, nil
 	}
-	offset, err := d.produce(ctx, topic, []kafka.Record{*present})
+	offset, err := d.Kafka.Produce(ctx, topic, []kafka.Record{*present})
 	if err != nil {
 		return false, fmt.Errorf("publishing offset %d of %s again: %w", at.offset, topic, err)
 	}

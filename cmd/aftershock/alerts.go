@@ -436,12 +436,12 @@ func say(ctx context.Context, config Config, f feedbackRecord) error {
 	if err := kafka.Check(ctx); err != nil {
 		return err
 	}
-	p := newProducer(kafka)
-	defer p.close()
-	if err := p.add(ctx, kafka.Topics().Feedback, f.Fingerprint, value, time.Time{}); err != nil {
+	p := broker.NewProducer(kafka)
+	defer p.Close()
+	if err := p.Add(ctx, kafka.Topics().Feedback, f.Fingerprint, value, time.Time{}); err != nil {
 		return err
 	}
-	return p.flush(ctx)
+	return p.Flush(ctx)
 }
 
 const outcomePoll = 100 * time.Millisecond

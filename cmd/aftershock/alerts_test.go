@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/simulate"
 )
 
@@ -67,17 +68,17 @@ func TestPeopleActOnAlerts(t *testing.T) {
 
 	// Another system knows nothing but the key, and sends the same record twice; a broken one is a dead letter.
 	kafka := p.kafka
-	producer := newProducer(kafka)
-	defer producer.close()
+	producer := broker.NewProducer(kafka)
+	defer producer.Close()
 	for _, value := range []string{
 		`{"who":"crm-sync","what":"ack","why":"task 17 is open"}`, `{"who":"crm-sync","what":"ack","why":"task 17 is open"}`,
 		`{"who":"crm-sync","what":"shout"}`, `{"who":"crm-sync","what":"ack","fingerprint":"nobody"}`,
 	} {
-		if err := producer.add(t.Context(), kafka.Topics().Feedback, second, []byte(value), time.Time{}); err != nil {
+		if err := producer.Add(t.Context(), kafka.Topics().Feedback, second, []byte(value), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := producer.flush(t.Context()); err != nil {
+	if err := producer.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return strings.HasPrefix(state(second), "acknowledged\tacknowledged\tcrm-sync") })

@@ -100,8 +100,8 @@ func (s *server) act(t *testing.T, known time.Time) {
 		t.Fatal(err)
 	}
 	defer kafka.Close()
-	p := newProducer(kafka)
-	defer p.close()
+	p := broker.NewProducer(kafka)
+	defer p.Close()
 	open := strings.Split(strings.TrimSpace(s.sql(t, "SELECT fingerprint FROM alert_current WHERE state = 'firing' ORDER BY fingerprint LIMIT 10")), "\n")
 	for i, fingerprint := range open {
 		value := fmt.Sprintf(`{"who":"kim","what":%q}`, churn.Acknowledge)
@@ -113,11 +113,11 @@ func (s *server) act(t *testing.T, known time.Time) {
 		case 3:
 			value = `{"who":"kim","what":"judge","disposition":"true"}`
 		}
-		if err := p.add(t.Context(), kafka.Topics().Feedback, fingerprint, []byte(value), known.Add(time.Duration(i)*time.Minute)); err != nil {
+		if err := p.Add(t.Context(), kafka.Topics().Feedback, fingerprint, []byte(value), known.Add(time.Duration(i)*time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := p.flush(t.Context()); err != nil {
+	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -337,9 +337,11 @@ func runReplay(c *cobra.Command, replay consumers.Replay) (report consumers.Repl
 	if err != nil {
 		return report, err
 	}
-	if replay.Enrichment, err = config.Models.enrichment(); err != nil {
+	enrichment, err := config.Models.enrichment()
+	if err != nil {
 		return report, err
 	}
+	replay.Decode = enrichment.Decoders(config.Kafka.Topics)
 	err = withWarehouse(c, func(w *warehouse.Warehouse) error {
 		if err := w.CheckSchema(c.Context()); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/warehouse"
@@ -19,18 +20,18 @@ import (
 // refusedDeals sends deals that lack their account, has them refused, and returns how a replay mends them.
 func refusedDeals(t *testing.T, s *server, p *pipeline, n int) consumers.Replay {
 	t.Helper()
-	out := newProducer(p.kafka)
+	out := broker.NewProducer(p.kafka)
 	for i := range n {
 		value := fmt.Appendf(nil, `{"event_id":"e%d","deal_id":"D-%d","closed_at":"2026-01-02T03:04:05Z","currency":"EUR","signed_price":"1200.50"}`, i, i)
 		var knownAt time.Time
 		if i == 0 {
 			knownAt = time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)
 		}
-		if err := out.add(t.Context(), p.kafka.Topics().Deals, fmt.Sprint("A-", i%7), value, knownAt); err != nil {
+		if err := out.Add(t.Context(), p.kafka.Topics().Deals, fmt.Sprint("A-", i%7), value, knownAt); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(out.flush(t.Context()), out.close()); err != nil {
+	if err := errors.Join(out.Flush(t.Context()), out.Close()); err != nil {
 		t.Fatal(err)
 	}
 	consume(t, p)
@@ -39,7 +40,7 @@ func refusedDeals(t *testing.T, s *server, p *pipeline, n int) consumers.Replay 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Enrichment: enrichment, Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
+	return consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Decode: enrichment.Decoders(p.kafka.Topics()), Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
 		if strings.Contains(string(d.Value), "account_id") { // a replay of it was refused
 			return d.Value, nil
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -330,16 +331,16 @@ func (d *demo) refuseOthers(ctx context.Context) error {
 }
 
 func (d *demo) simulateHistory(ctx context.Context, s *simulate.Simulation) error {
-	p := newProducer(d.pipeline.kafka)
+	p := broker.NewProducer(d.pipeline.kafka)
 	for r := range s.Records() {
-		if err := p.add(ctx, topicOf(r, d.pipeline.kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
-			return errors.Join(err, p.close())
+		if err := p.Add(ctx, topicOf(r, d.pipeline.kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
+			return errors.Join(err, p.Close())
 		}
 	}
-	if err := errors.Join(p.flush(ctx), p.close()); err != nil {
+	if err := errors.Join(p.Flush(ctx), p.Close()); err != nil {
 		return err
 	}
-	d.history.Records = p.sent
+	d.history.Records = p.Sent()
 	return d.remember()
 }
 

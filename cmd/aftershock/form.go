@@ -135,17 +135,17 @@ func fillIn(f sources.Form, deals map[string]warehouse.DealRecord, score func(*c
 
 func sendForm(c *cobra.Command, lines []formLine) error {
 	return withKafka(c, func(kafka *broker.Connection) (err error) {
-		p := newProducer(kafka)
-		defer func() { err = errors.Join(err, p.close()) }()
+		p := broker.NewProducer(kafka)
+		defer func() { err = errors.Join(err, p.Close()) }()
 		for _, l := range lines {
 			if !l.Changed {
 				continue
 			}
-			if err := p.add(c.Context(), kafka.Topics().Deals, l.AccountID, l.value, time.Time{}); err != nil {
+			if err := p.Add(c.Context(), kafka.Topics().Deals, l.AccountID, l.value, time.Time{}); err != nil {
 				return err
 			}
 		}
-		return p.flush(c.Context())
+		return p.Flush(c.Context())
 	})
 }
 

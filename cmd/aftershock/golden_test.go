@@ -233,12 +233,12 @@ func (s *server) at(t *testing.T, now time.Time, do func(*pipeline) error) {
 func (s *server) send(t *testing.T, topic string, messages ...message) {
 	t.Helper()
 	s.at(t, goldenBegin, func(p *pipeline) error {
-		out := newProducer(p.kafka)
+		out := broker.NewProducer(p.kafka)
 		var err error
 		for _, m := range messages {
-			err = errors.Join(err, out.add(t.Context(), topic, m.key, m.value, m.knownAt))
+			err = errors.Join(err, out.Add(t.Context(), topic, m.key, m.value, m.knownAt))
 		}
-		return errors.Join(err, out.flush(t.Context()), out.close())
+		return errors.Join(err, out.Flush(t.Context()), out.Close())
 	})
 }
 

@@ -84,11 +84,11 @@ func runImport(c *cobra.Command, im sources.Import, input io.Reader, dryRun bool
 	}
 	err = withKafka(c, func(kafka *broker.Connection) error {
 		topic := map[sources.Kind]string{sources.Deals: kafka.Topics().Deals, sources.Tickets: kafka.Topics().Tickets}[im.Kind]
-		p := newProducer(kafka)
-		im.Output = func(ctx context.Context, r sources.Record) error { return p.add(ctx, topic, r.Key, r.Value, r.KnownAt) }
+		p := broker.NewProducer(kafka)
+		im.Output = func(ctx context.Context, r sources.Record) error { return p.Add(ctx, topic, r.Key, r.Value, r.KnownAt) }
 		var run error
 		summary, run = im.Run(c.Context(), input)
-		return errors.Join(run, p.flush(c.Context()), p.close())
+		return errors.Join(run, p.Flush(c.Context()), p.Close())
 	})
 	return summary, err
 }

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
-	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/rules/engine"
 	"github.com/aftershock/aftershock/warehouse"
@@ -122,7 +122,8 @@ func (v *evaluation) appended(entry alert.Entry, began time.Time) {
 // leader is what the process does while it holds the control partition: it keeps links, evaluates and publishes.
 type leader struct {
 	*pipeline
-	positions *consumers.Positions
+	positions *broker.Positions // of everything that is consumed
+	facts     *broker.Positions // of what links follow from
 	links     *warehouse.Upkeep
 
 	updating sync.Mutex // no update of links is given older offsets than the one before: it would take the topic for a new one
@@ -133,7 +134,9 @@ type leader struct {
 }
 
 func (p *pipeline) leader() *leader {
-	return &leader{pipeline: p, positions: p.consumers.Positions()}
+	facts := p.consumers.Positions()
+	all := &broker.Positions{Kafka: facts.Kafka, Group: facts.Group, Topics: append(p.consumers.FeedbackPositions().Topics, facts.Topics...)}
+	return &leader{pipeline: p, positions: all, facts: facts}
 }
 
 // open goes on where the leader before ended.
@@ -217,10 +220,18 @@ func (l *leader) wait(ctx context.Context, by time.Time) (lacking string, err er
 	if !by.After(l.asked) {
 		return l.lacking, nil
 	}
-	asked := l.clock()
-	lacking, err = l.await(ctx)
+	asked, topics, limits := l.clock(), l.kafka.Topics(), l.config.Evaluate
+	waited, err := l.positions.Wait(ctx, broker.Patience{Timeout: limits.MaxWait, MaxLag: limits.MaxLag, Exempt: []string{topics.Feedback}})
 	if err != nil {
 		return "", err
+	}
+	if lag := waited.Lag(topics.Deals, topics.Tickets); limits.MaxLag > 0 && lag > limits.MaxLag {
+		lacking = fmt.Sprintf("consumers were %d records behind, more than evaluate.max_lag %d", lag, limits.MaxLag)
+	} else if behind := waited.Err(topics.Deals, topics.Tickets); behind != nil {
+		lacking = behind.Error()
+	}
+	if behind := waited.Err(topics.Feedback); behind != nil {
+		slog.Warn("a tick does not wait for feedback any longer", "error", behind)
 	}
 	l.asked, l.lacking, l.linked = asked, lacking, false
 	return lacking, nil
@@ -244,7 +255,7 @@ func (l *leader) link(ctx context.Context) error {
 func (l *leader) update(ctx context.Context) error {
 	l.updating.Lock()
 	defer l.updating.Unlock()
-	committed, err := l.positions.Committed(ctx)
+	committed, err := l.facts.Committed(ctx)
 	if err != nil {
 		return err
 	}
@@ -301,41 +312,4 @@ func (l *leader) evaluation() (*evaluation, <-chan struct{}) {
 		Source: "aftershock", Writer: l.writer, Overloaded: warehouse.Overloaded,
 	}
 	return &evaluation{engine: e, known: l, feedback: l.warehouse, publish: l.wake, since: l.clock(), notifyAll: l.notifyAll, clock: l.clock, metrics: l.metrics}, over
-}
-
-func (l *leader) await(ctx context.Context) (lacking string, err error) {
-	events, feedback := l.positions, l.consumers.FeedbackPositions()
-	heard, err := feedback.Ends(ctx)
-	if err != nil {
-		return "", err
-	}
-	ends, err := events.Ends(ctx)
-	if err != nil {
-		return "", err
-	}
-	patience := l.config.Evaluate.MaxWait
-	if err := feedback.Settled(ctx, heard, patience); errors.Is(err, consumers.ErrBehind) {
-		slog.Warn("a tick does not wait for feedback any longer", "error", err)
-	} else if err != nil {
-		return "", err
-	}
-	if most := l.config.Evaluate.MaxLag; most > 0 {
-		lag, err := events.Lag(ctx)
-		if err != nil {
-			return "", err
-		}
-		behind := int64(0)
-		for _, n := range lag {
-			behind += n
-		}
-		if behind > most {
-			return fmt.Sprintf("consumers were %d records behind, more than evaluate.max_lag %d", behind, most), nil
-		}
-	}
-	if err := events.Settled(ctx, ends, patience); errors.Is(err, consumers.ErrBehind) {
-		return err.Error(), nil
-	} else if err != nil {
-		return "", err
-	}
-	return "", nil
 }

@@ -12,6 +12,7 @@ import (
 	cell "github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/text"
@@ -31,7 +32,7 @@ func (d *demo) live(ctx context.Context, s *simulate.Simulation) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.pipeline.consumers.Run(ctx) })
 	g.Go(func() error {
-		return d.pipeline.control.Hold(ctx, func(ctx context.Context, _ int32) error { return d.lapse(ctx, s) })
+		return d.pipeline.election.Lead(ctx, func(ctx context.Context, _ int32) error { return d.lapse(ctx, s) })
 	})
 	return g.Wait()
 }
@@ -43,29 +44,29 @@ func (d *demo) lapse(ctx context.Context, s *simulate.Simulation) error {
 	}
 	next, stop := iter.Pull(s.Live(d.history.At))
 	defer stop()
-	p := newProducer(d.pipeline.kafka)
-	defer p.close()
+	p := broker.NewProducer(d.pipeline.kafka)
+	defer p.Close()
 	record, more := next()
 	for ctx.Err() == nil {
 		now := d.clock().Add(time.Duration(float64(step) * float64(24*time.Hour) / float64(d.day)))
 		d.now.Store(now.UnixMilli())
-		before := p.sent
+		before := p.Sent()
 		for ; more && !record.KnownAt.After(now); record, more = next() {
-			if err := p.add(ctx, topicOf(record, d.pipeline.kafka.Topics()), record.Key, record.Value, record.KnownAt); err != nil {
+			if err := p.Add(ctx, topicOf(record, d.pipeline.kafka.Topics()), record.Key, record.Value, record.KnownAt); err != nil {
 				return stopped(ctx, err)
 			}
 		}
-		if err := p.flush(ctx); err != nil {
+		if err := p.Flush(ctx); err != nil {
 			return stopped(ctx, err)
 		}
 		if _, err := leader.catchUp(ctx, now, nil); err != nil {
 			return stopped(ctx, err)
 		}
-		lag, err := leader.positions.Lag(ctx)
+		lag, err := leader.facts.Lag(ctx)
 		if err != nil {
 			return stopped(ctx, err)
 		}
-		beat := &pulse{sent: p.sent - before}
+		beat := &pulse{sent: p.Sent() - before}
 		for _, n := range lag {
 			beat.lag += n
 		}

@@ -22,7 +22,6 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/testservers"
 )
@@ -228,7 +227,7 @@ func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (
 		t.Fatal(err)
 	}
 	defer kafka.Close()
-	topics := &consumers.Positions{Kafka: kafka, Group: "nobody", Topics: []string{kafka.Topics().Alerts, kafka.Topics().Handoffs}}
+	topics := &broker.Positions{Kafka: kafka, Group: "nobody", Topics: []string{kafka.Topics().Alerts, kafka.Topics().Handoffs}}
 	ends, err := topics.Ends(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/aftershock/aftershock/churn/hardness"
 	"github.com/aftershock/aftershock/console"
 	"github.com/aftershock/aftershock/consumers"
+	election "github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
@@ -32,7 +33,7 @@ type pipeline struct {
 	kafka     *broker.Connection
 	warehouse *warehouse.Warehouse
 	consumers *consumers.Consumers
-	control   *consumers.Control
+	election  *election.Election
 	rules     *rulebook
 	relays    []*publish.Relay // one for each destination, the Kafka topics first
 	digesters []*publish.Digester
@@ -79,8 +80,8 @@ func assemble(config Config, clock func() time.Time) (*pipeline, error) {
 			Config: config.Consumers, Kafka: kafka, Store: store, Enrichment: enrichment, Clock: clock,
 			Metrics: consumers.NewMetrics(registry, topics.Deals, topics.Tickets, topics.Feedback),
 		},
-		control: &consumers.Control{Config: config.Consumers, Kafka: kafka},
-		metrics: metrics,
+		election: &election.Election{Config: config.Consumers, Kafka: kafka},
+		metrics:  metrics,
 	}, nil
 }
 
@@ -166,7 +167,7 @@ func (p *pipeline) run(ctx context.Context, roles map[string]bool) error {
 // hold keeps links, evaluates and publishes whenever this process is the holder, and steps down where another writes.
 func (p *pipeline) hold(ctx context.Context) error {
 	for ctx.Err() == nil {
-		err := p.control.Hold(ctx, func(ctx context.Context, _ int32) error { return p.leader().run(ctx) })
+		err := p.election.Lead(ctx, func(ctx context.Context, _ int32) error { return p.leader().run(ctx) })
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -184,7 +185,7 @@ func (p *pipeline) untilIdle(ctx context.Context, until time.Time, progress func
 	if err := p.consumers.RunUntilIdle(ctx); err != nil {
 		return 0, err
 	}
-	err = p.control.Hold(ctx, func(ctx context.Context, _ int32) error {
+	err = p.election.Lead(ctx, func(ctx context.Context, _ int32) error {
 		n, err := p.leader().runUntil(ctx, until, progress)
 		published += n // it runs again where the generation was lost
 		return err

@@ -141,14 +141,14 @@ func (s *server) produce(t *testing.T, records []simulate.Record) {
 		t.Fatal(err)
 	}
 	defer kafka.Close()
-	p := newProducer(kafka)
-	defer p.close()
+	p := broker.NewProducer(kafka)
+	defer p.Close()
 	for _, r := range records {
-		if err := p.add(t.Context(), topicOf(r, kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
+		if err := p.Add(t.Context(), topicOf(r, kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := p.flush(t.Context()); err != nil {
+	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -207,7 +207,7 @@ func (s *scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 		tp := churn.TopicPartition{Topic: e.Kind}
 		record := broker.Record{
 			Position: churn.Position{Topic: tp.Topic, Offset: s.offsets[tp], Time: e.KnownAt}, Value: e.Value,
-			Headers: []broker.Header{{Key: consumers.HeaderKnownAt, Value: []byte(e.KnownAt.UTC().Format(time.RFC3339Nano))}},
+			Headers: []broker.Header{broker.KnownAt(e.KnownAt)},
 		}
 		s.offsets[tp]++
 		switch e.Kind {

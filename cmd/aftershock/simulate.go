@@ -71,13 +71,14 @@ func simulateCommand() *cobra.Command {
 }
 
 func simulateToKafka(c *cobra.Command, s *simulate.Simulation, kafka *broker.Connection) (int, error) {
-	p := newProducer(kafka)
+	p := broker.NewProducer(kafka)
 	for r := range s.Records() {
-		if err := p.add(c.Context(), topicOf(r, kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
-			return p.sent, errors.Join(err, p.close())
+		if err := p.Add(c.Context(), topicOf(r, kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
+			return p.Sent(), errors.Join(err, p.Close())
 		}
 	}
-	return p.sent + len(p.batch), errors.Join(p.flush(c.Context()), p.close())
+	err := errors.Join(p.Flush(c.Context()), p.Close())
+	return p.Sent(), err
 }
 
 func topicOf(r simulate.Record, topics broker.Topics) string {

@@ -119,7 +119,7 @@ func fillPast(ctx context.Context, w *warehouse.Warehouse, config simulate.Confi
 		tp := churn.TopicPartition{Topic: string(r.Kind)}
 		record := broker.Record{
 			Position: churn.Position{Topic: tp.Topic, Offset: offsets[tp], Time: r.KnownAt}, Value: r.Value,
-			Headers: []broker.Header{{Key: consumers.HeaderKnownAt, Value: []byte(r.KnownAt.Format(time.RFC3339Nano))}},
+			Headers: []broker.Header{broker.KnownAt(r.KnownAt)},
 		}
 		offsets[tp]++
 		if r.Kind == simulate.Deal { // what is broken is refused, and left out
