@@ -336,7 +336,7 @@ func (s *server) replayOne(t *testing.T, now time.Time) {
 			if err != nil {
 				return err
 			}
-			r := consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Enrichment: enrichment, Clock: p.clock, Positions: []churn.Position{at},
+			r := consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Decode: enrichment.Decoders(p.kafka.Topics()), Clock: p.clock, Positions: []churn.Position{at},
 				Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
 					return []byte(strings.Replace(string(d.Value), `ed_at":null`, `ed_at":"2018-09-10T11:12:13Z"`, 1)), nil
 				}}
