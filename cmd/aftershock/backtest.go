@@ -80,11 +80,11 @@ says how.`,
 		if len(files) == 0 {
 			files = config.Evaluate.Rules
 		}
-		if b.Set, err = loadRules(files); err != nil {
+		if b.Set, err = rules.LoadOrBuiltin(files); err != nil {
 			return err
 		}
 		if len(others) > 0 {
-			if b.Compare, err = loadRules(others); err != nil {
+			if b.Compare, err = rules.LoadOrBuiltin(others); err != nil {
 				return err
 			}
 		}

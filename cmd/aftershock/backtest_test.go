@@ -52,7 +52,7 @@ func TestThePastIsWhatItWas(t *testing.T) {
 	}
 	defer w.Close()
 	b := past.Backtest{From: world.From, To: world.To, Schedule: schedule, HoldoutShare: 0.2}
-	if b.Set, err = loadRules(nil); err != nil {
+	if b.Set, err = rules.LoadOrBuiltin(nil); err != nil {
 		t.Fatal(err)
 	}
 	b.Set.Groups = slices.DeleteFunc(b.Set.Groups, func(g *rules.Group) bool { return g.Name == "operations" })
@@ -151,7 +151,7 @@ func TestNoRuleSeesTheFuture(t *testing.T) {
 			known = append(known, r)
 		}
 	}
-	set, err := loadRules(nil)
+	set, err := rules.LoadOrBuiltin(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

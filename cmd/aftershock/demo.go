@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -204,12 +205,12 @@ func (d *demo) run(ctx context.Context, progress io.Writer) (err error) {
 	say := func(format string, args ...any) { fmt.Fprintf(progress, format+"\n", args...) }
 	if d.servers == embeddedServers {
 		say("starting an embedded ClickHouse and broker")
-		var started *servers
-		if started, err = startServers(ctx, d.dataDir, 0, 0, 0); err != nil {
+		var started *embedded.Servers
+		if started, err = embedded.StartServers(ctx, embedded.ServersOptions{DataDir: d.dataDir}); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, started.stop()) }()
-		started.point(&d.config)
+		defer func() { err = errors.Join(err, started.Stop()) }()
+		d.config.On(started)
 	} else {
 		say("using %s", d.place())
 	}

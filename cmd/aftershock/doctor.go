@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -32,7 +33,7 @@ func doctorCommand() *cobra.Command {
 				return true
 			}
 			report("configuration", nil)
-			_, err = loadRules(config.Evaluate.Rules)
+			_, err = rules.LoadOrBuiltin(config.Evaluate.Rules)
 			report("rule files", err)
 			_, err = config.Models.enrichment()
 			report("models", err)

@@ -20,7 +20,6 @@ import (
 	"github.com/aftershock/aftershock/consumers"
 	election "github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/publish"
-	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -215,12 +214,4 @@ func (m ModelsConfig) enrichment() (consumers.Enrichment, error) {
 		}
 	}
 	return consumers.Enrichment{Score: model.Score, Classify: classifier.Classify}, nil
-}
-
-// loadRules reads rule files, or the built-in rules where none are named.
-func loadRules(paths []string) (*rules.Set, error) {
-	if len(paths) == 0 {
-		return rules.LoadFiles(rules.Builtin(), "*.yaml")
-	}
-	return rules.LoadPaths(paths...)
 }

@@ -41,7 +41,7 @@ func openRulebook(config EvaluateConfig) (*rulebook, error) {
 	b := &rulebook{paths: config.Rules, every: config.ReloadEvery, over: make(chan struct{})}
 	var err error
 	if len(b.paths) == 0 {
-		b.set, err = loadRules(nil)
+		b.set, err = rules.LoadOrBuiltin(nil)
 		return b, err
 	}
 	docs, err := rules.ReadPaths(b.paths...)

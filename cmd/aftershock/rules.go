@@ -31,7 +31,7 @@ func rulesCheck() *cobra.Command {
 	}
 	c.Flags().BoolVar(&useEmbedded, "embedded", false, "ask an embedded ClickHouse instead of the configured one")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		set, err := loadRules(args)
+		set, err := rules.LoadOrBuiltin(args)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func rulesList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list [FILE|FOLDER...]", Short: "List rules with their schedules",
 		RunE: func(c *cobra.Command, args []string) error {
-			set, err := loadRules(args)
+			set, err := rules.LoadOrBuiltin(args)
 			if err != nil {
 				return err
 			}
