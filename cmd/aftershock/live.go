@@ -10,7 +10,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	cell "github.com/jedib0t/go-pretty/v6/text"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/dial"
@@ -29,19 +28,10 @@ type pulse struct {
 
 // live goes on after the history in time lapse: records arrive as their time comes, consumers read them, ticks are evaluated.
 func (d *demo) live(ctx context.Context, s *simulate.Simulation) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.pipeline.consumers.Run(ctx) })
-	g.Go(func() error {
-		return d.pipeline.election.Lead(ctx, func(ctx context.Context, _ int32) error { return d.lapse(ctx, s) })
-	})
-	return g.Wait()
+	return d.pipeline.lapse(ctx, func(ctx context.Context, to moveOn) error { return d.lapse(ctx, s, to) })
 }
 
-func (d *demo) lapse(ctx context.Context, s *simulate.Simulation) error {
-	leader := d.pipeline.leader()
-	if err := leader.open(ctx); err != nil {
-		return err
-	}
+func (d *demo) lapse(ctx context.Context, s *simulate.Simulation, to moveOn) error {
 	next, stop := iter.Pull(s.Live(d.history.At))
 	defer stop()
 	p := broker.NewProducer(d.pipeline.kafka)
@@ -59,17 +49,11 @@ func (d *demo) lapse(ctx context.Context, s *simulate.Simulation) error {
 		if err := p.Flush(ctx); err != nil {
 			return stopped(ctx, err)
 		}
-		if _, err := leader.catchUp(ctx, now, nil); err != nil {
-			return stopped(ctx, err)
-		}
-		lag, err := leader.facts.Lag(ctx)
+		lag, err := to(ctx, now)
 		if err != nil {
 			return stopped(ctx, err)
 		}
-		beat := &pulse{sent: p.Sent() - before}
-		for _, n := range lag {
-			beat.lag += n
-		}
+		beat := &pulse{sent: p.Sent() - before, lag: lag}
 		if err := d.show(ctx, beat); err != nil {
 			return stopped(ctx, err)
 		}

@@ -192,6 +192,34 @@ func (p *pipeline) untilIdle(ctx context.Context, until time.Time, progress func
 	return published, err
 }
 
+// moveOn brings links, alerts and destinations up to an instant, and returns how many records are not stored yet.
+type moveOn func(ctx context.Context, until time.Time) (lag int64, err error)
+
+// lapse is run where time is simulated: records are consumed as they come, and whenever this process leads, drive says how far time is.
+func (p *pipeline) lapse(ctx context.Context, drive func(context.Context, moveOn) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.consumers.Run(ctx) })
+	g.Go(func() error {
+		return p.election.Lead(ctx, func(ctx context.Context, _ int32) error {
+			leader := p.leader()
+			if err := leader.open(ctx); err != nil {
+				return err
+			}
+			return drive(ctx, func(ctx context.Context, until time.Time) (lag int64, err error) {
+				if _, err := leader.catchUp(ctx, until, nil); err != nil {
+					return 0, err
+				}
+				behind, err := leader.facts.Lag(ctx)
+				for _, n := range behind {
+					lag += n
+				}
+				return lag, err
+			})
+		})
+	})
+	return g.Wait()
+}
+
 // enrichment loads the models in force.
 func (m ModelsConfig) enrichment() (consumers.Enrichment, error) {
 	model, classifier := hardness.Default(), attempts.Default()
