@@ -117,8 +117,8 @@ var fenced = []struct {
 	{"github.com/caarlos0/env", []string{"config"}, "parts are given their configuration and never look for it"},
 	{"gonum.org/v1/gonum", []string{"churn/outcomes"}, "statistics are told in one place, with the intervals that belong to them"},
 	{"github.com/spf13/cobra", []string{"cmd/aftershock"}, "parts do not know that there is a command line"},
-	{"github.com/jedib0t/go-pretty", []string{"cmd/aftershock"}, "what a person sees in a terminal is made in cmd"},
-	{"github.com/prometheus/client_golang", []string{"consumers", "publish", "console", "cmd/aftershock"},
+	{"github.com/jedib0t/go-pretty", []string{"cmd/aftershock", "demo"}, "what a person sees in a terminal is made in cmd"},
+	{"github.com/prometheus/client_golang", []string{"consumers", "publish", "console", "pipeline"},
 		"the pure parts return what happened; whoever runs them counts it"},
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/dial"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/text"
 	"github.com/aftershock/aftershock/warehouse"
@@ -420,7 +421,7 @@ func account() string {
 }
 
 // say sends feedback to its topic. What the decoder would refuse is refused here, where somebody reads it.
-func say(ctx context.Context, config Config, f feedbackRecord) error {
+func say(ctx context.Context, config pipeline.Config, f feedbackRecord) error {
 	value, err := json.Marshal(f)
 	if err != nil {
 		return fmt.Errorf("writing feedback: %w", err)

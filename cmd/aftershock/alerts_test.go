@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/simulate"
 )
 
@@ -67,7 +68,7 @@ func TestPeopleActOnAlerts(t *testing.T) {
 	}
 
 	// Another system knows nothing but the key, and sends the same record twice; a broken one is a dead letter.
-	kafka := p.kafka
+	kafka := p.Kafka
 	producer := broker.NewProducer(kafka)
 	defer producer.Close()
 	for _, value := range []string{
@@ -96,21 +97,21 @@ func TestPeopleActOnAlerts(t *testing.T) {
 }
 
 // running is a pipeline that runs until the test ends.
-func running(t *testing.T, config Config) *pipeline {
+func running(t *testing.T, config pipeline.Config) *pipeline.Pipeline {
 	t.Helper()
-	p, err := assemble(config, time.Now)
+	p, err := pipeline.Open(config, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- p.run(ctx, map[string]bool{roleConsume: true, roleEvaluate: true}) }()
+	go func() { ended <- p.Run(ctx, map[string]bool{pipeline.RoleConsume: true, pipeline.RoleEvaluate: true}) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("the pipeline: %v", err)
 		}
-		p.close()
+		p.Close()
 	})
 	return p
 }

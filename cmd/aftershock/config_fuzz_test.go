@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aftershock/aftershock/config"
 	"github.com/spf13/cobra"
+
+	"github.com/aftershock/aftershock/config"
+	"github.com/aftershock/aftershock/pipeline"
 )
 
 // FuzzConfig: any file and any variable are a configuration or a mistake, and no secret is in the mistake. What is read is read
@@ -18,7 +20,7 @@ func FuzzConfig(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	all := config.Keys(defaultConfig(), envPrefix)
+	all := config.Keys(pipeline.DefaultConfig(), envPrefix)
 	number := map[string]byte{}
 	for i, k := range all {
 		number[k.Path] = byte(i)

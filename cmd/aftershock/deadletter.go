@@ -337,7 +337,7 @@ func runReplay(c *cobra.Command, replay consumers.Replay) (report consumers.Repl
 	if err != nil {
 		return report, err
 	}
-	enrichment, err := config.Models.enrichment()
+	enrichment, err := config.Models.Enrichment()
 	if err != nil {
 		return report, err
 	}

@@ -14,20 +14,21 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
 // refusedDeals sends deals that lack their account, has them refused, and returns how a replay mends them.
-func refusedDeals(t *testing.T, s *server, p *pipeline, n int) consumers.Replay {
+func refusedDeals(t *testing.T, s *server, p *pipeline.Pipeline, n int) consumers.Replay {
 	t.Helper()
-	out := broker.NewProducer(p.kafka)
+	out := broker.NewProducer(p.Kafka)
 	for i := range n {
 		value := fmt.Appendf(nil, `{"event_id":"e%d","deal_id":"D-%d","closed_at":"2026-01-02T03:04:05Z","currency":"EUR","signed_price":"1200.50"}`, i, i)
 		var knownAt time.Time
 		if i == 0 {
 			knownAt = time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)
 		}
-		if err := out.Add(t.Context(), p.kafka.Topics().Deals, fmt.Sprint("A-", i%7), value, knownAt); err != nil {
+		if err := out.Add(t.Context(), p.Kafka.Topics().Deals, fmt.Sprint("A-", i%7), value, knownAt); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,11 +37,11 @@ func refusedDeals(t *testing.T, s *server, p *pipeline, n int) consumers.Replay 
 	}
 	consume(t, p)
 	s.is(t, "SELECT count(), countIf(state = 'open') FROM dead_letters", fmt.Sprintf("%d\t%d", n, n))
-	enrichment, err := p.config.Models.enrichment()
+	enrichment, err := p.Config.Models.Enrichment()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Decode: enrichment.Decoders(p.kafka.Topics()), Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
+	return consumers.Replay{Kafka: p.Kafka, Store: p.Warehouse, Decode: enrichment.Decoders(p.Kafka.Topics()), Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
 		if strings.Contains(string(d.Value), "account_id") { // a replay of it was refused
 			return d.Value, nil
 		}
@@ -48,19 +49,19 @@ func refusedDeals(t *testing.T, s *server, p *pipeline, n int) consumers.Replay 
 	}}
 }
 
-func pipelineOf(t *testing.T, s *server) *pipeline {
+func pipelineOf(t *testing.T, s *server) *pipeline.Pipeline {
 	t.Helper()
-	p, err := assemble(s.config, time.Now)
+	p, err := pipeline.Open(s.config, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.close)
+	t.Cleanup(p.Close)
 	return p
 }
 
-func consume(t *testing.T, p *pipeline) {
+func consume(t *testing.T, p *pipeline.Pipeline) {
 	t.Helper()
-	if err := p.consumers.RunUntilIdle(t.Context()); err != nil {
+	if err := p.Consumers.RunUntilIdle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -95,7 +96,7 @@ func TestReplayThatDiesHalfWay(t *testing.T) {
 	const n = 1200 // batches of 500
 	replay := refusedDeals(t, s, p, n)
 	dying := replay
-	dying.Store = &forgetful{p.warehouse, 1}
+	dying.Store = &forgetful{p.Warehouse, 1}
 	report, err := dying.Run(t.Context())
 	if err == nil || report.Sent != 1000 {
 		t.Fatalf("%v after %d records", err, report.Sent)
@@ -117,7 +118,7 @@ func TestReplayFindsWhatIsStored(t *testing.T) {
 	p := pipelineOf(t, s)
 	replay := refusedDeals(t, s, p, 20)
 	dying := replay
-	dying.Store = &forgetful{p.warehouse, 0}
+	dying.Store = &forgetful{p.Warehouse, 0}
 	if _, err := dying.Run(t.Context()); err == nil {
 		t.Fatal("it did not die")
 	}
@@ -169,7 +170,7 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 	replay := refusedDeals(t, s, p, n)
 	for round := range 2 {
 		replays(t, replay, consumers.ReplayCounts{Sent: n})
-		p.consumers.Store = picky{p.warehouse}
+		p.Consumers.Store = picky{p.Warehouse}
 		consume(t, p)
 		s.is(t, "SELECT countIf(state = 'open'), countIf(state = 'refused_again'), countIf(replay_of != '') FROM dead_letters",
 			fmt.Sprintf("%d\t%d\t%d", n, n*(round+1), n*(round+1)))
@@ -195,7 +196,7 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 		}
 		*name.into = position
 	}
-	p.consumers.Store = p.warehouse
+	p.Consumers.Store = p.Warehouse
 	one := replay
 	one.Positions, one.Code = []churn.Position{first, last}, churn.CodeRefusedByStore // the last refusal's
 	report, err := one.Run(t.Context())

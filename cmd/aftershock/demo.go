@@ -21,6 +21,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/embedded"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -38,8 +39,8 @@ type demo struct {
 
 	out      io.Writer
 	now      atomic.Int64 // the demo's own clock, Unix milliseconds
-	config   Config
-	pipeline *pipeline
+	config   pipeline.Config
+	pipeline *pipeline.Pipeline
 	began    time.Time
 }
 
@@ -155,7 +156,7 @@ func (d *demo) recall(endNamed bool) error {
 func (d *demo) configure(c *cobra.Command) (err error) {
 	switch d.servers {
 	case embeddedServers:
-		d.config = defaultConfig()
+		d.config = pipeline.DefaultConfig()
 		d.config.Kafka.Topics.Replication = 1
 	case configuredServers:
 		d.config, err = loadConfig(c)
@@ -215,11 +216,11 @@ func (d *demo) run(ctx context.Context, progress io.Writer) (err error) {
 		say("using %s", d.place())
 	}
 	d.config.Evaluate.Schedule, d.config.Evaluate.From = demoSchedule, d.history.From.Format(time.RFC3339)
-	if d.pipeline, err = assemble(d.config, d.clock); err != nil {
+	if d.pipeline, err = pipeline.Open(d.config, d.clock); err != nil {
 		return err
 	}
-	defer d.pipeline.close()
-	d.pipeline.notifyAll = true
+	defer d.pipeline.Close()
+	d.pipeline.NotifyAll = true
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
@@ -235,12 +236,12 @@ func (d *demo) run(ctx context.Context, progress io.Writer) (err error) {
 	}
 	say("%d records; reading, linking, and evaluating every day of %d", d.history.Records, int(d.history.At.Sub(d.history.From).Hours()/24))
 	show := newBar("daily ticks")
-	published, err := d.pipeline.untilIdle(ctx, d.history.At, show.to)
+	published, err := d.pipeline.UntilIdle(ctx, d.history.At, show.to)
 	show.end()
 	if err != nil {
 		return err
 	}
-	counts, err := d.pipeline.warehouse.Counts(ctx)
+	counts, err := d.pipeline.Warehouse.Counts(ctx)
 	if err != nil {
 		return err
 	}
@@ -266,7 +267,7 @@ func (d *demo) simulation() simulate.Config {
 
 // prepare makes what is missing of schema and topics, and exchange rates, which are made up like the clients.
 func (d *demo) prepare(ctx context.Context) error {
-	kafka, store := d.pipeline.kafka, d.pipeline.warehouse
+	kafka, store := d.pipeline.Kafka, d.pipeline.Warehouse
 	if err := errors.Join(store.Ping(ctx), kafka.Check(ctx)); err != nil {
 		return err
 	}
@@ -281,16 +282,16 @@ func (d *demo) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if d.pipeline.checkTopics(ctx) != nil {
+	if d.pipeline.CheckTopics(ctx) != nil {
 		if _, err := kafka.CreateTopics(ctx, kafka.Topics().Wanted()); err != nil {
 			return err
 		}
 	}
-	if err := d.pipeline.check(ctx); err != nil {
+	if err := d.pipeline.Check(ctx); err != nil {
 		return err
 	}
 	long := d.history.From.AddDate(-1, 0, 0)
-	return d.pipeline.warehouse.StoreRates(ctx, []warehouse.Rate{
+	return d.pipeline.Warehouse.StoreRates(ctx, []warehouse.Rate{
 		{Currency: "EUR", Rate: decimal.MustParse("1.08"), ValidFrom: long},
 		{Currency: "GBP", Rate: decimal.MustParse("1.27"), ValidFrom: long},
 	})
@@ -299,14 +300,14 @@ func (d *demo) prepare(ctx context.Context) error {
 // refuseOthers keeps made-up clients away from real ones.
 func (d *demo) refuseOthers(ctx context.Context) error {
 	const try = "the demo's clients are made up and must not mix with others: set clickhouse.database and kafka.topics to names that are free"
-	held, err := d.pipeline.warehouse.RowsHeld(ctx)
+	held, err := d.pipeline.Warehouse.RowsHeld(ctx)
 	if err != nil {
 		return err
 	}
 	if len(held) > 0 {
 		return fmt.Errorf("the database %s holds data already (in %s): %s", d.config.ClickHouse.Database, strings.Join(slices.Sorted(maps.Keys(held)), ", "), try)
 	}
-	kafka := d.pipeline.kafka
+	kafka := d.pipeline.Kafka
 	var wanted []string
 	for _, topic := range kafka.Topics().Wanted() {
 		wanted = append(wanted, topic.Name)
@@ -332,9 +333,9 @@ func (d *demo) refuseOthers(ctx context.Context) error {
 }
 
 func (d *demo) simulateHistory(ctx context.Context, s *simulate.Simulation) error {
-	p := broker.NewProducer(d.pipeline.kafka)
+	p := broker.NewProducer(d.pipeline.Kafka)
 	for r := range s.Records() {
-		if err := p.Add(ctx, topicOf(r, d.pipeline.kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
+		if err := p.Add(ctx, topicOf(r, d.pipeline.Kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
 			return errors.Join(err, p.Close())
 		}
 	}

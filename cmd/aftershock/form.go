@@ -47,7 +47,7 @@ func importForm() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		enrichment, err := config.Models.enrichment()
+		enrichment, err := config.Models.Enrichment()
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
@@ -180,8 +181,8 @@ func (s *server) tellGoldenStory(t *testing.T) {
 		s.asOf(t, goldenSteps[i].schedule, goldenBegin, at)
 	}
 
-	s.at(t, goldenSteps[0].until, func(p *pipeline) error {
-		return p.warehouse.StoreRates(t.Context(), []warehouse.Rate{
+	s.at(t, goldenSteps[0].until, func(p *pipeline.Pipeline) error {
+		return p.Warehouse.StoreRates(t.Context(), []warehouse.Rate{
 			{Currency: "EUR", Rate: decimal.MustParse("1.08"), ValidFrom: goldenBegin.AddDate(-1, 0, 0)},
 			{Currency: "EUR", Rate: decimal.MustParse("1.13"), ValidFrom: goldenBegin.AddDate(0, 10, 0)},
 		}) // none for GBP: what cannot be converted is unknown
@@ -189,9 +190,9 @@ func (s *server) tellGoldenStory(t *testing.T) {
 	step(0)
 
 	s.answerAlerts(t, "first", goldenSteps[0].until)
-	s.at(t, goldenSteps[1].until, func(p *pipeline) error {
+	s.at(t, goldenSteps[1].until, func(p *pipeline.Pipeline) error {
 		known := goldenSteps[0].until.AddDate(0, 0, 3)
-		return p.warehouse.StoreOwners(t.Context(), []warehouse.Owner{
+		return p.Warehouse.StoreOwners(t.Context(), []warehouse.Owner{
 			{AccountID: "acc-00001", Owners: churn.Owners{AccountManager: "Nora Vance", Team: "Rescue"}, KnownAt: known},
 			{AccountID: "acc-00002", Owners: churn.Owners{AccountExecutive: "Nora Vance"}, KnownAt: known},
 		})
@@ -217,13 +218,13 @@ func (s *server) tellGoldenStory(t *testing.T) {
 }
 
 // at gives a pipeline whose clock stands still.
-func (s *server) at(t *testing.T, now time.Time, do func(*pipeline) error) {
+func (s *server) at(t *testing.T, now time.Time, do func(*pipeline.Pipeline) error) {
 	t.Helper()
-	p, err := assemble(s.config, func() time.Time { return now })
+	p, err := pipeline.Open(s.config, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
+	defer p.Close()
 	if err := do(p); err != nil {
 		t.Fatal(err)
 	}
@@ -232,8 +233,8 @@ func (s *server) at(t *testing.T, now time.Time, do func(*pipeline) error) {
 // send produces records in their order; where knownAt is zero, they become known by the consumer's clock.
 func (s *server) send(t *testing.T, topic string, messages ...message) {
 	t.Helper()
-	s.at(t, goldenBegin, func(p *pipeline) error {
-		out := broker.NewProducer(p.kafka)
+	s.at(t, goldenBegin, func(p *pipeline.Pipeline) error {
+		out := broker.NewProducer(p.Kafka)
 		var err error
 		for _, m := range messages {
 			err = errors.Join(err, out.Add(t.Context(), topic, m.key, m.value, m.knownAt))
@@ -331,12 +332,12 @@ func (s *server) replayOne(t *testing.T, now time.Time) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.at(t, now, func(p *pipeline) error {
-			enrichment, err := p.config.Models.enrichment()
+		s.at(t, now, func(p *pipeline.Pipeline) error {
+			enrichment, err := p.Config.Models.Enrichment()
 			if err != nil {
 				return err
 			}
-			r := consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Decode: enrichment.Decoders(p.kafka.Topics()), Clock: p.clock, Positions: []churn.Position{at},
+			r := consumers.Replay{Kafka: p.Kafka, Store: p.Warehouse, Decode: enrichment.Decoders(p.Kafka.Topics()), Clock: p.Clock, Positions: []churn.Position{at},
 				Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
 					return []byte(strings.Replace(string(d.Value), `ed_at":null`, `ed_at":"2018-09-10T11:12:13Z"`, 1)), nil
 				}}
@@ -465,14 +466,14 @@ func (s *server) compareTopics(t *testing.T, got map[string]compared) {
 // recordsOf are key, value and headers of every record of a topic, partition by partition.
 func (s *server) recordsOf(t *testing.T, topic string, without map[string]string) (records []string) {
 	t.Helper()
-	s.at(t, goldenBegin, func(p *pipeline) error {
-		ranges, err := p.kafka.Ranges(t.Context(), topic)
+	s.at(t, goldenBegin, func(p *pipeline.Pipeline) error {
+		ranges, err := p.Kafka.Ranges(t.Context(), topic)
 		if err != nil {
 			return err
 		}
 		for partition := range len(ranges) {
 			tp := churn.TopicPartition{Topic: topic, Partition: partition}
-			reader := p.kafka.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxWait: time.Second, MaxBytes: 4 << 20})
+			reader := p.Kafka.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxWait: time.Second, MaxBytes: 4 << 20})
 			defer reader.Close()
 			for next := ranges[tp].Start; next < ranges[tp].End; {
 				fetched, err := reader.Fetch(t.Context(), next, time.Second)

@@ -11,15 +11,16 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/pipeline"
 )
 
 func scoreCommand() *cobra.Command {
-	return judge("score", "Score one deal (JSON, from a file or standard input) and explain the score", "deal-closed.v1", func(value []byte, config Config) (any, error) {
+	return judge("score", "Score one deal (JSON, from a file or standard input) and explain the score", "deal-closed.v1", func(value []byte, config pipeline.Config) (any, error) {
 		deal, err := churn.DecodeDeal(value, time.Time{})
 		if err != nil {
 			return nil, err
 		}
-		enrichment, err := config.Models.enrichment()
+		enrichment, err := config.Models.Enrichment()
 		if err != nil {
 			return nil, err
 		}
@@ -41,12 +42,12 @@ func scoreCommand() *cobra.Command {
 }
 
 func classifyCommand() *cobra.Command {
-	return judge("classify", "Classify one ticket (JSON, from a file or standard input) and explain the classes", "support-ticket.v1", func(value []byte, config Config) (any, error) {
+	return judge("classify", "Classify one ticket (JSON, from a file or standard input) and explain the classes", "support-ticket.v1", func(value []byte, config pipeline.Config) (any, error) {
 		ticket, err := churn.DecodeTicket(value, time.Time{})
 		if err != nil {
 			return nil, err
 		}
-		enrichment, err := config.Models.enrichment()
+		enrichment, err := config.Models.Enrichment()
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +66,7 @@ func classifyCommand() *cobra.Command {
 }
 
 // judge makes a command that reads one JSON value and prints what is made of it.
-func judge(use, short, schema string, made func(value []byte, config Config) (any, error)) *cobra.Command {
+func judge(use, short, schema string, made func(value []byte, config pipeline.Config) (any, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " [FILE]", Short: short, Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/dial"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/text"
 )
@@ -28,13 +29,13 @@ type pulse struct {
 
 // live goes on after the history in time lapse: records arrive as their time comes, consumers read them, ticks are evaluated.
 func (d *demo) live(ctx context.Context, s *simulate.Simulation) error {
-	return d.pipeline.lapse(ctx, func(ctx context.Context, to moveOn) error { return d.lapse(ctx, s, to) })
+	return d.pipeline.Lapse(ctx, func(ctx context.Context, to pipeline.MoveOn) error { return d.lapse(ctx, s, to) })
 }
 
-func (d *demo) lapse(ctx context.Context, s *simulate.Simulation, to moveOn) error {
+func (d *demo) lapse(ctx context.Context, s *simulate.Simulation, to pipeline.MoveOn) error {
 	next, stop := iter.Pull(s.Live(d.history.At))
 	defer stop()
-	p := broker.NewProducer(d.pipeline.kafka)
+	p := broker.NewProducer(d.pipeline.Kafka)
 	defer p.Close()
 	record, more := next()
 	for ctx.Err() == nil {
@@ -42,7 +43,7 @@ func (d *demo) lapse(ctx context.Context, s *simulate.Simulation, to moveOn) err
 		d.now.Store(now.UnixMilli())
 		before := p.Sent()
 		for ; more && !record.KnownAt.After(now); record, more = next() {
-			if err := p.Add(ctx, topicOf(record, d.pipeline.kafka.Topics()), record.Key, record.Value, record.KnownAt); err != nil {
+			if err := p.Add(ctx, topicOf(record, d.pipeline.Kafka.Topics()), record.Key, record.Value, record.KnownAt); err != nil {
 				return stopped(ctx, err)
 			}
 		}
@@ -75,15 +76,15 @@ func (d *demo) show(ctx context.Context, beat *pulse) error {
 	if d.asJSON && !d.onTerminal() && beat == nil && d.once {
 		return nil // a program reads the last line; the screen would only be noise
 	}
-	top, err := d.pipeline.warehouse.TopAccounts(ctx, d.clock(), 8)
+	top, err := d.pipeline.Warehouse.TopAccounts(ctx, d.clock(), 8)
 	if err != nil {
 		return err
 	}
-	newest, err := d.pipeline.warehouse.NewestAlerts(ctx, 8)
+	newest, err := d.pipeline.Warehouse.NewestAlerts(ctx, 8)
 	if err != nil {
 		return err
 	}
-	counts, err := d.pipeline.warehouse.Counts(ctx)
+	counts, err := d.pipeline.Warehouse.Counts(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"context"
@@ -101,7 +101,7 @@ func digestSchedule(c publish.DigestConfig) (rules.Schedule, error) {
 }
 
 // wake says to every relay that the log has grown.
-func (p *pipeline) wake() {
+func (p *Pipeline) wake() {
 	for _, relay := range p.relays {
 		relay.Wake()
 	}
@@ -109,7 +109,7 @@ func (p *pipeline) wake() {
 
 // flush brings every destination up to date, all at once and also where one fails, and returns how many transitions the Kafka
 // topics took.
-func (p *pipeline) flush(ctx context.Context) (published int, err error) {
+func (p *Pipeline) flush(ctx context.Context) (published int, err error) {
 	counts, errs := make([]int, len(p.relays)), make([]error, len(p.relays))
 	var all sync.WaitGroup
 	for i, relay := range p.relays {
@@ -119,7 +119,7 @@ func (p *pipeline) flush(ctx context.Context) (published int, err error) {
 	return counts[0], errors.Join(errs...)
 }
 
-func examineDestinations(ctx context.Context, config Config, report func(string, error) bool) {
+func ExamineDestinations(ctx context.Context, config Config, report func(string, error) bool) {
 	for _, d := range outside(config, nil) {
 		report(d.Name()+" answers", d.Check(ctx))
 	}

@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"context"
@@ -8,13 +8,14 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/rules/engine"
 	"github.com/aftershock/aftershock/warehouse"
-	"golang.org/x/sync/errgroup"
 )
 
 // longestNap bounds how long the clock is not read while a tick is waited for, so that a step of it is noticed.
@@ -121,7 +122,7 @@ func (v *evaluation) appended(entry alert.Entry, began time.Time) {
 
 // leader is what the process does while it holds the control partition: it keeps links, evaluates and publishes.
 type leader struct {
-	*pipeline
+	*Pipeline
 	positions *broker.Positions // of everything that is consumed
 	facts     *broker.Positions // of what links follow from
 	links     *warehouse.Upkeep
@@ -133,15 +134,15 @@ type leader struct {
 	linked   bool       // links follow from it
 }
 
-func (p *pipeline) leader() *leader {
-	facts := p.consumers.Positions()
-	all := &broker.Positions{Kafka: facts.Kafka, Group: facts.Group, Topics: append(p.consumers.FeedbackPositions().Topics, facts.Topics...)}
-	return &leader{pipeline: p, positions: all, facts: facts}
+func (p *Pipeline) leader() *leader {
+	facts := p.Consumers.Positions()
+	all := &broker.Positions{Kafka: facts.Kafka, Group: facts.Group, Topics: append(p.Consumers.FeedbackPositions().Topics, facts.Topics...)}
+	return &leader{Pipeline: p, positions: all, facts: facts}
 }
 
 // open goes on where the leader before ended.
 func (l *leader) open(ctx context.Context) (err error) {
-	l.links, err = l.warehouse.OpenUpkeep(ctx, l.writer)
+	l.links, err = l.Warehouse.OpenUpkeep(ctx, l.writer)
 	return err
 }
 
@@ -165,7 +166,7 @@ func (l *leader) run(ctx context.Context) error {
 // evaluate follows the rules in force, and others where changed ones come into force. A tick that is cut off by that is repeated: its
 // entry stands whole in the log or not at all. Ticks that come due meanwhile were attended.
 func (l *leader) evaluate(ctx context.Context) error {
-	since := l.clock()
+	since := l.Clock()
 	for ctx.Err() == nil {
 		v, over := l.evaluation()
 		v.since = since
@@ -199,7 +200,7 @@ func (l *leader) runUntil(ctx context.Context, until time.Time, progress func(do
 
 // catchUp is runUntil for a leader that is open already.
 func (l *leader) catchUp(ctx context.Context, until time.Time, progress func(done, total int)) (published int, err error) {
-	if _, err := l.wait(ctx, l.clock()); err != nil {
+	if _, err := l.wait(ctx, l.Clock()); err != nil {
 		return 0, err
 	}
 	if err := l.link(ctx); err != nil {
@@ -220,7 +221,7 @@ func (l *leader) wait(ctx context.Context, by time.Time) (lacking string, err er
 	if !by.After(l.asked) {
 		return l.lacking, nil
 	}
-	asked, topics, limits := l.clock(), l.kafka.Topics(), l.config.Evaluate
+	asked, topics, limits := l.Clock(), l.Kafka.Topics(), l.Config.Evaluate
 	waited, err := l.positions.Wait(ctx, broker.Patience{Timeout: limits.MaxWait, MaxLag: limits.MaxLag, Exempt: []string{topics.Feedback}})
 	if err != nil {
 		return "", err
@@ -282,7 +283,7 @@ func (l *leader) keepLinks(ctx context.Context) error {
 		case err != nil && ctx.Err() == nil:
 			slog.Warn("bringing links up to date; trying again", "error", err)
 		}
-		_ = dial.Sleep(ctx, l.config.Evaluate.UpkeepEvery)
+		_ = dial.Sleep(ctx, l.Config.Evaluate.UpkeepEvery)
 	}
 	return nil
 }
@@ -295,7 +296,7 @@ func (l *leader) openPatiently(ctx context.Context) error {
 			return err
 		}
 		slog.Warn("reading how far upkeep has come; trying again", "error", err)
-		if err := dial.Sleep(ctx, l.config.Evaluate.UpkeepEvery); err != nil {
+		if err := dial.Sleep(ctx, l.Config.Evaluate.UpkeepEvery); err != nil {
 			return err
 		}
 	}
@@ -304,12 +305,12 @@ func (l *leader) openPatiently(ctx context.Context) error {
 // evaluation is of the rules in force, until the channel is closed.
 func (l *leader) evaluation() (*evaluation, <-chan struct{}) {
 	set, over := l.rules.current()
-	topics := l.kafka.Topics()
-	from, _ := l.config.Evaluate.from() // Validate has read it
+	topics := l.Kafka.Topics()
+	from, _ := l.Config.Evaluate.from() // Validate has read it
 	e := &engine.Engine{
-		Set: set, Warehouse: l.warehouse, Log: l.warehouse, Clock: l.clock, From: from, Schedule: l.config.Evaluate.Schedule,
-		HoldoutShare: l.config.Evaluate.HoldoutShare, Topics: map[string]string{"churn.alerts": topics.Alerts, "churn.handoffs": topics.Handoffs},
+		Set: set, Warehouse: l.Warehouse, Log: l.Warehouse, Clock: l.Clock, From: from, Schedule: l.Config.Evaluate.Schedule,
+		HoldoutShare: l.Config.Evaluate.HoldoutShare, Topics: map[string]string{"churn.alerts": topics.Alerts, "churn.handoffs": topics.Handoffs},
 		Source: "aftershock", Writer: l.writer, Overloaded: warehouse.Overloaded,
 	}
-	return &evaluation{engine: e, known: l, feedback: l.warehouse, publish: l.wake, since: l.clock(), notifyAll: l.notifyAll, clock: l.clock, metrics: l.metrics}, over
+	return &evaluation{engine: e, known: l, feedback: l.Warehouse, publish: l.wake, since: l.Clock(), notifyAll: l.NotifyAll, clock: l.Clock, metrics: l.metrics}, over
 }

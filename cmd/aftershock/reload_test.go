@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/dial"
+	"github.com/aftershock/aftershock/pipeline"
 )
 
 // ruleFile writes one group that looks every second, by lines of `name | key: value; key: value | query`.
@@ -114,9 +115,9 @@ func TestRulesAreReloaded(t *testing.T) {
 }
 
 // refused is the gauge of refused rules.
-func refused(t *testing.T, p *pipeline) float64 {
+func refused(t *testing.T, p *pipeline.Pipeline) float64 {
 	t.Helper()
-	families, err := p.registry.Gather()
+	families, err := p.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
