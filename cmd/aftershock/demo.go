@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -288,7 +289,7 @@ func (d *demo) prepare(ctx context.Context) error {
 		return err
 	}
 	long := d.history.From.AddDate(-1, 0, 0)
-	return d.pipeline.warehouse.StoreRates(ctx, []warehouse.Rate{
+	return d.pipeline.warehouse.StoreRates(ctx, []churn.Rate{
 		{Currency: "EUR", Rate: decimal.MustParse("1.08"), ValidFrom: long},
 		{Currency: "GBP", Rate: decimal.MustParse("1.27"), ValidFrom: long},
 	})
