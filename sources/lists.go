@@ -14,28 +14,6 @@ import (
 	"github.com/aftershock/aftershock/text"
 )
 
-// Owner says who answers for an account from an instant on. It supersedes what the account's deals said.
-type Owner struct {
-	AccountID string
-	churn.Owners
-	KnownAt time.Time // zero where the list does not say: from the import on
-	Line    int
-}
-
-// Rate is what one unit of a currency is worth in the reporting currency, from an instant on.
-type Rate struct {
-	Currency  string // ISO 4217
-	Rate      decimal.Decimal
-	ValidFrom time.Time
-	Line      int
-}
-
-// Rates are stored as Decimal(18, 8): ten digits before the point and eight after it.
-const (
-	rateScale  = 8
-	rateDigits = 18
-)
-
 // RowError is what is wrong with one line of a list.
 type RowError struct {
 	Line   int    `json:"line"`
@@ -46,13 +24,13 @@ func (e RowError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.R
 
 // ReadOwners reads a CSV with the columns account_id, account_executive, account_manager, team and, optionally,
 // known_at. It reads to the end and returns all that is wrong at once; a caller that sees errors should store nothing.
-func ReadOwners(r io.Reader) ([]Owner, []RowError) {
+func ReadOwners(r io.Reader) ([]churn.Owner, []RowError) {
 	l := list{columns: []string{"account_id", "account_executive", "account_manager", "team", "known_at"},
 		required: []string{"account_id"}}
-	var owners []Owner
-	seen := map[string]Owner{}
+	var owners []churn.Owner
+	seen := map[string]churn.Owner{}
 	l.read(r, func(line int, f map[string]string) error {
-		o := Owner{AccountID: f["account_id"], Line: line, Owners: churn.Owners{
+		o := churn.Owner{AccountID: f["account_id"], Line: line, Owners: churn.Owners{
 			AccountExecutive: f["account_executive"], AccountManager: f["account_manager"], Team: f["team"]}}
 		if o.AccountID == "" {
 			return errors.New("account_id is empty")
@@ -79,12 +57,12 @@ func ReadOwners(r io.Reader) ([]Owner, []RowError) {
 
 // ReadRates reads a CSV with the columns currency, rate and valid_from. It reads to the end and returns all that is
 // wrong at once; a caller that sees errors should store nothing.
-func ReadRates(r io.Reader) ([]Rate, []RowError) {
+func ReadRates(r io.Reader) ([]churn.Rate, []RowError) {
 	l := list{columns: []string{"currency", "rate", "valid_from"}, required: []string{"currency", "rate", "valid_from"}}
-	var rates []Rate
-	seen := map[string]Rate{}
+	var rates []churn.Rate
+	seen := map[string]churn.Rate{}
 	l.read(r, func(line int, f map[string]string) error {
-		v := Rate{Currency: f["currency"], Line: line}
+		v := churn.Rate{Currency: f["currency"], Line: line}
 		if !churn.KnownCurrency(v.Currency) {
 			return fmt.Errorf("%q is not a currency of ISO 4217, such as EUR", v.Currency)
 		}
@@ -108,12 +86,12 @@ func ReadRates(r io.Reader) ([]Rate, []RowError) {
 
 // rate reads an exact rate. decimal.Parse rounds digits away without a word, so they are counted first.
 func rate(s string) (decimal.Decimal, error) {
-	wrong := fmt.Errorf("rate %q is not a number above zero with at most %d digits before and %d after the point", text.Cut(s, 40, "..."), rateDigits-rateScale, rateScale)
+	wrong := fmt.Errorf("rate %q is not a number above zero with at most %d digits before and %d after the point", text.Cut(s, 40, "..."), churn.RateDigits-churn.RateScale, churn.RateScale)
 	whole, fraction, _ := strings.Cut(s, ".")
 	onlyDigits := func(s string) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 	}
-	if whole == "" || !onlyDigits(whole) || !onlyDigits(fraction) || len(fraction) > rateScale || len(strings.TrimLeft(whole, "0")) > rateDigits-rateScale {
+	if whole == "" || !onlyDigits(whole) || !onlyDigits(fraction) || len(fraction) > churn.RateScale || len(strings.TrimLeft(whole, "0")) > churn.RateDigits-churn.RateScale {
 		return decimal.Decimal{}, wrong
 	}
 	d, err := decimal.Parse(s)

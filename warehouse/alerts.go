@@ -34,7 +34,7 @@ func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []alert.T
 		"fingerprint": f.Fingerprint, "rule": f.Rule, "owner": f.Owner, "account": f.AccountID, "states": stringArray(states),
 		"limit": strconv.FormatUint(limit, 10),
 	})
-	err = w.eachLog(ctx, "alerts_found", parameters, func(_ alert.Entry, _ uint32, t alert.Transition) { alerts = append(alerts, t) })
+	err = w.eachLog(ctx, "alerts_found", parameters, func(_ alert.Entry, t alert.Transition) { alerts = append(alerts, t) })
 	if err != nil {
 		return nil, fmt.Errorf("reading where alerts stand: %w", err)
 	}
@@ -44,7 +44,7 @@ func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []alert.T
 // History returns every transition of an alert, the first one first.
 func (w *Warehouse) History(ctx context.Context, fingerprint string) (history []alert.Transition, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"fingerprint": fingerprint})
-	err = w.eachLog(ctx, "alert_history", parameters, func(_ alert.Entry, _ uint32, t alert.Transition) { history = append(history, t) })
+	err = w.eachLog(ctx, "alert_history", parameters, func(_ alert.Entry, t alert.Transition) { history = append(history, t) })
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of alert %s: %w", fingerprint, err)
 	}

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -32,13 +33,9 @@ type DeadLetterGroup struct {
 func (w *Warehouse) DeadLetterGroups(ctx context.Context, code churn.Code, topic string, since time.Time) ([]DeadLetterGroup, error) {
 	groups := []DeadLetterGroup{}
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"code": string(code), "topic": topic, "since": timeParameter(since)})
-	err := w.each(ctx, "dead_letter_groups", parameters, func(scan func(...any) error) error {
-		var g DeadLetterGroup
-		var code string
-		err := scan(&code, &g.Topic, &g.Letters, &g.First, &g.Last, &g.Open, &g.Sent, &g.Accepted, &g.RefusedAgain, &g.Replays, &g.Example, &g.Field, &g.Reason)
-		g.Code, g.First, g.Last = churn.Code(code), g.First.UTC(), g.Last.UTC()
-		groups = append(groups, g)
-		return err
+	err := eachRow(ctx, w, "dead_letter_groups", parameters, deadLetterGroup, func(g *DeadLetterGroup) error {
+		groups = append(groups, *g)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the dead letters: %w", err)
@@ -46,24 +43,34 @@ func (w *Warehouse) DeadLetterGroups(ctx context.Context, code churn.Code, topic
 	return groups, nil
 }
 
+var deadLetterGroup = []column[DeadLetterGroup]{
+	get("code", words, func(g *DeadLetterGroup) *churn.Code { return &g.Code }),
+	get("topic", words, func(g *DeadLetterGroup) *string { return &g.Topic }),
+	get("letters", uint64s, func(g *DeadLetterGroup) *uint64 { return &g.Letters }),
+	get("first", instants, func(g *DeadLetterGroup) *time.Time { return &g.First }),
+	get("last", instants, func(g *DeadLetterGroup) *time.Time { return &g.Last }),
+	get("open", uint64s, func(g *DeadLetterGroup) *uint64 { return &g.Open }),
+	get("sent", uint64s, func(g *DeadLetterGroup) *uint64 { return &g.Sent }),
+	get("accepted", uint64s, func(g *DeadLetterGroup) *uint64 { return &g.Accepted }),
+	get("refused_again", uint64s, func(g *DeadLetterGroup) *uint64 { return &g.RefusedAgain }),
+	get("replays", uint64s, func(g *DeadLetterGroup) *uint64 { return &g.Replays }),
+	get("example", texts, func(g *DeadLetterGroup) *string { return &g.Example }),
+	get("field", texts, func(g *DeadLetterGroup) *string { return &g.Field }),
+	get("reason", texts, func(g *DeadLetterGroup) *string { return &g.Reason }),
+}
+
 // Replays returns what earlier replays did with the records that were first refused at these positions.
 func (w *Warehouse) Replays(ctx context.Context, of []string) (map[string][]churn.Replay, error) {
-	replays := map[string][]churn.Replay{}
+	found := map[string][]churn.Replay{}
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"of": stringArray(of)})
-	err := w.each(ctx, "replays_of", parameters, func(scan func(...any) error) error {
-		var r churn.Replay
-		var partition int32
-		var hash string
-		err := scan(&r.Of, &r.To.Topic, &partition, &r.To.Offset, &r.Key.AccountID, &r.Key.ID, &r.Key.EventID, &hash, &r.At, &r.Stored)
-		r.To.Partition, r.At = int(partition), r.At.UTC()
-		copy(r.Key.Hash[:], hash)
-		replays[r.Of] = append(replays[r.Of], r)
-		return err
+	err := eachRow(ctx, w, "replays_of", parameters, replayFound, func(r *churn.Replay) error {
+		found[r.Of] = append(found[r.Of], *r)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading what earlier replays did: %w", err)
 	}
-	return replays, nil
+	return found, nil
 }
 
 // StoredEvents returns which of the events are in the warehouse, with these very bytes.
@@ -96,18 +103,45 @@ func (w *Warehouse) StoredEvents(ctx context.Context, keys []churn.EventKey) (ma
 	return stored, nil
 }
 
-// NoteReplays remembers what a replay did; noting the same twice changes nothing.
-func (w *Warehouse) NoteReplays(ctx context.Context, replays []churn.Replay) error {
-	type R = churn.Replay
-	return w.insert(ctx, fmt.Sprintf("noting %d replays", len(replays)), "insert_replays", "", len(replays), []any{
-		column(replays, func(r *R) string { return r.Of }),
-		column(replays, func(r *R) string { return r.To.Topic }),
-		column(replays, func(r *R) int32 { return int32(r.To.Partition) }),
-		column(replays, func(r *R) int64 { return r.To.Offset }),
-		column(replays, func(r *R) string { return r.Key.AccountID }),
-		column(replays, func(r *R) string { return r.Key.ID }),
-		column(replays, func(r *R) string { return r.Key.EventID }),
-		column(replays, func(r *R) string { return string(r.Key.Hash[:]) }),
-		column(replays, func(r *R) time.Time { return r.At }),
-	})
+// StoreRejected inserts what was refused, all or nothing.
+func (w *Warehouse) StoreRejected(ctx context.Context, token string, rejected []churn.Rejected) error {
+	return rejectedEvents.insertRows(ctx, w, fmt.Sprintf("inserting %d rejected records", len(rejected)), token, rejected)
 }
+
+var rejectedEvents = table[churn.Rejected]{"rejected_events", []column[churn.Rejected]{
+	put("rejected_at", instants, func(r *churn.Rejected) time.Time { return r.RejectedAt }),
+	put("topic", words, func(r *churn.Rejected) string { return r.Topic }),
+	put("partition", int32s, func(r *churn.Rejected) int { return r.Partition }),
+	put("offset", int64s, func(r *churn.Rejected) int64 { return r.Offset }),
+	put("record_time", instants, func(r *churn.Rejected) time.Time { return r.Time }),
+	put("code", words, func(r *churn.Rejected) churn.Code { return r.Code }),
+	put("field", texts, func(r *churn.Rejected) string { return r.Field }),
+	put("reason", texts, func(r *churn.Rejected) string { return r.Reason }),
+	put("key", blobs, func(r *churn.Rejected) []byte { return r.Key }),
+	put("value_size", uint64s, func(r *churn.Rejected) int { return r.Size }),
+	put("value_hash", hashes, func(r *churn.Rejected) [32]byte { return r.Hash }),
+	put("excerpt", texts, func(r *churn.Rejected) string { return r.Excerpt }),
+	put("source", words, func(r *churn.Rejected) string { return r.Source }),
+	put("known_at", instants, func(r *churn.Rejected) time.Time { return r.KnownAt }),
+	put("replay_of", texts, func(r *churn.Rejected) string { return r.ReplayOf }),
+}}
+
+// NoteReplays remembers what a replay did; noting the same twice changes nothing.
+func (w *Warehouse) NoteReplays(ctx context.Context, notes []churn.Replay) error {
+	return replays.insertRows(ctx, w, fmt.Sprintf("noting %d replays", len(notes)), "", notes)
+}
+
+var replays = table[churn.Replay]{"replays", []column[churn.Replay]{
+	both("replay_of", texts, func(r *churn.Replay) *string { return &r.Of }),
+	both("topic", words, func(r *churn.Replay) *string { return &r.To.Topic }),
+	both("partition", int32s, func(r *churn.Replay) *int { return &r.To.Partition }),
+	both("offset", int64s, func(r *churn.Replay) *int64 { return &r.To.Offset }),
+	both("account_id", texts, func(r *churn.Replay) *string { return &r.Key.AccountID }),
+	both("id", texts, func(r *churn.Replay) *string { return &r.Key.ID }),
+	both("event_id", texts, func(r *churn.Replay) *string { return &r.Key.EventID }),
+	both("value_hash", hashes, func(r *churn.Replay) *[32]byte { return &r.Key.Hash }),
+	both("replayed_at", instants, func(r *churn.Replay) *time.Time { return &r.At }),
+}}
+
+// replayFound is a replay with what the query adds to it.
+var replayFound = append(slices.Clip(replays.columns), get("stored", bools, func(r *churn.Replay) *bool { return &r.Stored }))

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -10,30 +11,34 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// NewFeedbackBlock makes an empty block of feedback.
-func (w *Warehouse) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] { return newFeedbackBlock() }
+// NewFeedbackBlock makes an empty batch of feedback.
+func (w *Warehouse) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] { return feedbackEvents.open() }
 
-// InsertFeedback stores blocks of NewFeedbackBlock, as InsertDeals does.
-func (w *Warehouse) InsertFeedback(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.FeedbackEvent]) error {
-	return insertBlocks(ctx, w, "inserting %d feedback records", "insert_feedback", token, known, blocks)
+// InsertFeedback stores batches of NewFeedbackBlock, as InsertDeals does.
+func (w *Warehouse) InsertFeedback(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.FeedbackEvent]) error {
+	return feedbackEvents.insertAll(ctx, w, token, known, batches)
 }
 
-// newFeedbackBlock has the columns of insert_feedback.sql.
-func newFeedbackBlock() *block[churn.FeedbackEvent] {
-	type F = churn.FeedbackEvent
-	b := &block[F]{}
-	b.text("event_id", func(e *F) string { return e.EventID })
-	b.text("fingerprint", func(e *F) string { return e.Fingerprint })
-	b.uint32("episode", func(e *F) uint32 { return uint32(e.Episode) })
-	b.word("action", func(e *F) string { return string(e.Action) })
-	b.text("by", func(e *F) string { return e.By })
-	b.text("reason", func(e *F) string { return e.Reason })
-	b.word("disposition", func(e *F) string { return string(e.Disposition) })
-	b.time("snoozed_until", func(e *F) time.Time { return known(e.Until) })
-	b.time("occurred_at", func(e *F) time.Time { return known(e.OccurredAt) })
-	b.stamp(func(e *F) *churn.Stamp { return &e.Stamp })
-	return b
+var feedbackEvents = events[churn.FeedbackEvent]{
+	what: "feedback records", stamp: func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp },
+	table: table[churn.FeedbackEvent]{"feedback", slices.Concat(feedbackColumns, stampColumns(func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp }))},
 }
+
+// feedbackColumns are the columns of what a person did, feedbackFound those that are read: with them, when it became known.
+var (
+	feedbackColumns = []column[churn.FeedbackEvent]{
+		both("event_id", texts, func(f *churn.FeedbackEvent) *string { return &f.EventID }),
+		both("fingerprint", texts, func(f *churn.FeedbackEvent) *string { return &f.Fingerprint }),
+		both("episode", uint32s, func(f *churn.FeedbackEvent) *int { return &f.Episode }),
+		both("action", words, func(f *churn.FeedbackEvent) *churn.Action { return &f.Action }),
+		both("by", texts, func(f *churn.FeedbackEvent) *string { return &f.By }),
+		both("reason", texts, func(f *churn.FeedbackEvent) *string { return &f.Reason }),
+		both("disposition", words, func(f *churn.FeedbackEvent) *churn.Disposition { return &f.Disposition }),
+		both("snoozed_until", instantsOrZero, func(f *churn.FeedbackEvent) *time.Time { return &f.Until }),
+		both("occurred_at", instantsOrZero, func(f *churn.FeedbackEvent) *time.Time { return &f.OccurredAt }),
+	}
+	feedbackFound = append(slices.Clip(feedbackColumns), get("known_at", instantsOrZero, func(f *churn.FeedbackEvent) *time.Time { return &f.KnownAt }))
+)
 
 // slack is what the clocks of this machine and of the server may differ by.
 const slack = time.Hour
@@ -67,15 +72,9 @@ func (w *Warehouse) FeedbackKnown(ctx context.Context, from, to time.Time) ([]ch
 }
 
 func (w *Warehouse) feedback(ctx context.Context, name string, parameters clickhouse.QueryOption) (all []churn.FeedbackEvent, err error) {
-	err = w.each(ctx, name, parameters, func(scan func(...any) error) error {
-		var f churn.FeedbackEvent
-		var action, disposition string
-		var episode uint32
-		err := scan(&f.EventID, &f.Fingerprint, &episode, &action, &f.By, &f.Reason, &disposition, &f.Until, &f.OccurredAt, &f.KnownAt)
-		f.Episode, f.Action, f.Disposition = int(episode), churn.Action(action), churn.Disposition(disposition)
-		told(&f.Until, &f.OccurredAt, &f.KnownAt)
-		all = append(all, f)
-		return err
+	err = eachRow(ctx, w, name, parameters, feedbackFound, func(f *churn.FeedbackEvent) error {
+		all = append(all, *f)
+		return nil
 	})
 	return all, err
 }

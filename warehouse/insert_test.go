@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/aftershock/aftershock/churn"
 )
@@ -20,7 +24,7 @@ func TestEveryRowIsStoredOnce(t *testing.T) {
 	}
 	several := make([]churn.Batch[churn.DealEvent], 3)
 	for i := range several {
-		several[i] = blocksOf(w.NewDealBlock, []churn.DealEvent{{DealClosed: churn.DealClosed{AccountID: "b", EventID: fmt.Sprint(i), ClosedAt: now()}}})[0]
+		several[i] = batchOf(w.NewDealBlock, churn.DealEvent{DealClosed: churn.DealClosed{AccountID: "b", EventID: fmt.Sprint(i), ClosedAt: now()}})
 	}
 	if err := w.InsertDeals(t.Context(), "", now(), several); err != nil {
 		t.Fatal(err)
@@ -37,20 +41,20 @@ func TestEveryRowIsStoredOnce(t *testing.T) {
 	}
 }
 
-// An insert whose connection is cut after any number of bytes, in whichever of its blocks, stores all of its rows or none, and a
+// An insert whose connection is cut after any number of bytes, in whichever of its batches, stores all of its rows or none, and a
 // repeat with the same token completes it.
 func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 	w := open(t)
-	const blocks, rows = 4, 3000
+	const batches, rows = 4, 3000
 	for try, after := range []int64{0, 200, 1_000, 50_000, 400_000, 1_000_000, 2_000_000, 3_000_000, 1 << 40} {
 		var chunk []churn.Batch[churn.DealEvent]
-		for b := range blocks {
+		for b := range batches {
 			events := make([]churn.DealEvent, rows)
 			for i := range events {
 				events[i] = churn.DealEvent{DealClosed: churn.DealClosed{AccountID: fmt.Sprint("cut", try), DealID: fmt.Sprint(b, "-", i), EventID: fmt.Sprint(b, "-", i), ClosedAt: now()},
 					Stamp: churn.Stamp{Payload: bytes.Repeat([]byte("x"), 100)}}
 			}
-			chunk = append(chunk, blocksOf(w.NewDealBlock, events)...)
+			chunk = append(chunk, batchOf(w.NewDealBlock, events...))
 		}
 		stored := func() string {
 			return lines(t, w, fmt.Sprintf("SELECT toString(count()) FROM deal_events WHERE account_id = 'cut%d'", try), now())
@@ -64,8 +68,8 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 		token := fmt.Sprint("cut/", try)
 		err = through.InsertDeals(t.Context(), token, now(), chunk)
 		through.Close()
-		if got := stored(); got != "0\n" && got != fmt.Sprintln(blocks*rows) {
-			t.Errorf("cut after %d bytes: %s rows of %d are stored", after, got, blocks*rows)
+		if got := stored(); got != "0\n" && got != fmt.Sprintln(batches*rows) {
+			t.Errorf("cut after %d bytes: %s rows of %d are stored", after, got, batches*rows)
 		} else if err == nil && got == "0\n" {
 			t.Errorf("cut after %d bytes: nothing is stored, though the insert succeeded", after)
 		}
@@ -75,8 +79,8 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 		if err := w.InsertDeals(t.Context(), token, now(), chunk); err != nil {
 			t.Fatal(err)
 		}
-		if got := stored(); got != fmt.Sprintln(blocks*rows) {
-			t.Errorf("cut after %d bytes, then repeated: %s rows of %d are stored", after, got, blocks*rows)
+		if got := stored(); got != fmt.Sprintln(batches*rows) {
+			t.Errorf("cut after %d bytes, then repeated: %s rows of %d are stored", after, got, batches*rows)
 		}
 	}
 }
@@ -114,13 +118,13 @@ func cutting(t *testing.T, server string, after int64) string {
 	return listener.Addr().String()
 }
 
-// What a block takes in is what the table gives out, whatever the values and however often the block was used before.
-func TestABlockKeepsEveryValue(t *testing.T) {
+// What a batch takes in is what the table gives out, whatever the values and however often the batch was used before.
+func TestABatchKeepsEveryValue(t *testing.T) {
 	w := open(t)
-	block := w.NewDealBlock()
+	batch := w.NewDealBlock()
 	rounds := [2]*float64{nil, new(float64)}
 	for round := range rounds {
-		block.Reset()
+		batch.Reset()
 		for i := range 300 { // more different words than fit a byte
 			price := churn.OptionalMoney{}
 			if i%2 == 0 {
@@ -139,9 +143,9 @@ func TestABlockKeepsEveryValue(t *testing.T) {
 			if i%7 == 0 {
 				e.KnownAt = now().AddDate(-1, 0, 0)
 			}
-			block.Add(&e)
+			batch.Add(&e)
 		}
-		if err := w.InsertDeals(t.Context(), "", now(), []churn.Batch[churn.DealEvent]{block}); err != nil {
+		if err := w.InsertDeals(t.Context(), "", now(), []churn.Batch[churn.DealEvent]{batch}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,5 +158,49 @@ func TestABlockKeepsEveryValue(t *testing.T) {
 		FROM (SELECT *, toInt64(deal_id) AS n FROM deal_events)`, now())
 	if got != "600 600\n" {
 		t.Errorf("%s rows are there and as they were given; want 600 600", got)
+	}
+}
+
+func batchOf[E any](open func() churn.Batch[E], events ...E) churn.Batch[E] {
+	b := open()
+	for i := range events {
+		b.Add(&events[i])
+	}
+	return b
+}
+
+// Every table that rows are inserted into has the columns that we name, of the types that we send. A column that we do not name has
+// a default.
+func TestTablesAreTheServers(t *testing.T) {
+	w := open(t)
+	defaults := map[string]string{"feedback": "stored_at\n"}
+	for table, ours := range map[string]string{
+		dealEvents.name: described(&dealEvents.table), ticketEvents.name: described(&ticketEvents.table), feedbackEvents.name: described(&feedbackEvents.table),
+		rejectedEvents.name: described(&rejectedEvents), replays.name: described(&replays), owners.name: described(&owners), fx.name: described(&fx),
+		claims.name: described(&claims), alertLog.name: described(&alertLog), alertDeliveries.name: described(&alertDeliveries),
+	} {
+		server := lines(t, w, "SELECT format('{} {}', name, type) FROM system.columns WHERE database = currentDatabase() AND table = '"+table+
+			"' AND default_kind != 'ALIAS' AND name != '"+strings.TrimSpace(defaults[table])+"' ORDER BY name", now())
+		if diff := cmp.Diff(server, ours); diff != "" {
+			t.Errorf("%s (-server +ours):\n%s", table, diff)
+		}
+	}
+}
+
+func described[R any](of *table[R]) string {
+	var columns []string
+	for _, c := range of.batch().input {
+		columns = append(columns, fmt.Sprintf("%s %s\n", c.Name, c.Data.Type()))
+	}
+	slices.Sort(columns)
+	return strings.Join(columns, "")
+}
+
+func TestColumnsOfUnequalLengthsAreRefused(t *testing.T) {
+	b := replays.batch()
+	b.Add(&churn.Replay{})
+	b.column("account_id").Reset()
+	if err := b.check(); err == nil || err.Error() != "column account_id has 0 values for 1 rows" {
+		t.Error(err)
 	}
 }

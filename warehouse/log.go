@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/shopspring/decimal"
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
@@ -16,9 +15,23 @@ import (
 
 // logRow is one row of alert_log: row 0 of an entry is its marker, the others are its transitions.
 type logRow struct {
-	entry *alert.Entry
-	i     uint32
-	alert.Transition
+	entry    alert.Entry // without its transitions; the marker alone carries its runs and what it answers
+	i        uint32
+	appended time.Time
+	t        alert.Transition
+}
+
+// logRows are the rows of an entry.
+func logRows(e alert.Entry, appended time.Time) []logRow {
+	transitions := e.Transitions
+	e.Transitions = nil
+	rows := make([]logRow, 1, len(transitions)+1)
+	rows[0] = logRow{entry: e, appended: appended}
+	e.Runs, e.Feedback = nil, nil
+	for i, t := range transitions {
+		rows = append(rows, logRow{e, uint32(i + 1), appended, t})
+	}
+	return rows
 }
 
 // Append claims the next entry of the group and stores it, all or nothing. It reports whether this writer won: the first
@@ -27,15 +40,10 @@ func (w *Warehouse) Append(ctx context.Context, e alert.Entry) (mine bool, err e
 	if next, err := w.isNext(ctx, e.Group, e.N); err != nil || !next {
 		return false, err
 	}
-	rows := make([]logRow, 1, len(e.Transitions)+1)
-	rows[0] = logRow{entry: &e}
-	for i, t := range e.Transitions {
-		rows = append(rows, logRow{&e, uint32(i + 1), t})
-	}
 	doing := fmt.Sprintf("appending entry %d of group %s to the alert log", e.N, e.Group)
 	token := fmt.Sprintf("%s/%d", e.Group, e.N)
 	// gofail: var logBeforeClaim struct{}
-	if err := w.insert(ctx, doing, "insert_log", token, len(rows), logColumns(rows, w.clock())); err != nil {
+	if err := alertLog.insertRows(ctx, w, doing, token, logRows(e, w.clock())); err != nil {
 		return false, err
 	}
 	// gofail: var logAfterClaim struct{}
@@ -92,14 +100,14 @@ func (w *Warehouse) lastEntry(ctx context.Context, group string) (int64, error) 
 func (w *Warehouse) State(ctx context.Context, group string) (alert.Entry, []alert.Transition, error) {
 	last := alert.Entry{Group: group}
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"group": group})
-	err := w.eachLog(ctx, "last_marker", parameters, func(e alert.Entry, _ uint32, _ alert.Transition) {
+	err := w.eachLog(ctx, "last_marker", parameters, func(e alert.Entry, _ alert.Transition) {
 		last = e
 	})
 	if err != nil {
 		return last, nil, fmt.Errorf("reading the last entry of group %s: %w", group, err)
 	}
 	var standing []alert.Transition
-	err = w.eachLog(ctx, "log_state", parameters, func(_ alert.Entry, _ uint32, t alert.Transition) {
+	err = w.eachLog(ctx, "log_state", parameters, func(_ alert.Entry, t alert.Transition) {
 		standing = append(standing, t)
 	})
 	if err != nil {
@@ -135,7 +143,7 @@ func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit
 		"groups": stringArray(names), "ns": int64Array(ns), "limit": strconv.Itoa(limit),
 	})
 	var entries []alert.Entry
-	err := w.eachLog(ctx, "log_published", parameters, func(e alert.Entry, _ uint32, t alert.Transition) {
+	err := w.eachLog(ctx, "log_published", parameters, func(e alert.Entry, t alert.Transition) {
 		if n := len(entries); n == 0 || entries[n-1].Group != e.Group || entries[n-1].N != e.N {
 			entries = append(entries, e)
 		}
@@ -150,178 +158,104 @@ func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit
 
 // Delivered notes what became of transitions at a destination.
 func (w *Warehouse) Delivered(ctx context.Context, destination string, at time.Time, deliveries []alert.Delivery) error {
-	type D = alert.Delivery
-	return w.insert(ctx, "noting deliveries", "insert_deliveries", "", len(deliveries), []any{
-		column(deliveries, func(*D) string { return destination }),
-		column(deliveries, func(d *D) string { return d.ID }),
-		column(deliveries, func(d *D) string { return d.Fingerprint }),
-		column(deliveries, func(d *D) uint32 { return uint32(d.Episode) }),
-		column(deliveries, func(d *D) uint32 { return uint32(d.Sequence) }),
-		column(deliveries, func(*D) time.Time { return at }),
-		column(deliveries, func(d *D) string { return string(d.Outcome) }),
-		column(deliveries, func(d *D) string { return d.Detail }),
-	})
+	rows := make([]deliveryRow, len(deliveries))
+	for i, d := range deliveries {
+		rows[i] = deliveryRow{d, destination, at}
+	}
+	return alertDeliveries.insertRows(ctx, w, "noting deliveries", "", rows)
 }
 
-// eachLog reads rows of alert_log in the column order of queries/log_row.sql.
-func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.QueryOption, row func(alert.Entry, uint32, alert.Transition)) error {
-	return w.each(ctx, name, option, func(scan func(...any) error) error {
-		var e alert.Entry
-		var t alert.Transition
-		var n uint64
-		var i, episode, sequence uint32
-		var appended time.Time
-		var status, state, arm string
-		var rules, statuses, errors, keys, values []string
-		var started, finished []time.Time
-		var counts []uint64
-		var resolved *time.Time
-		var atRisk *decimal.Decimal
-		var value, disposition, toldState, untold string
-		var toldEpisode, toldThisWeek uint32
-		var feedback, outcomes []string
-		err := scan(&e.Group, &n, &i, &e.Writer, &appended, &e.Tick, &e.At, &status, &e.Reason,
-			&rules, &started, &finished, &counts, &statuses, &errors,
-			&t.ID, &t.Fingerprint, &episode, &sequence, &t.Rule, &t.RuleVersion, &state, &t.Reason, &t.Severity, &t.Kind, &arm,
-			&t.StartsAt, &resolved, &t.Late, &t.Identity, &t.AccountID, &t.ContractID, &t.Labels, &t.Annotations, &atRisk, &t.Currency,
-			&t.Topic, &t.Key, &keys, &values, &value,
-			&t.HappenedAt, &t.HeldSince, &t.SnoozedUntil, &t.Closed, &t.Escalated, &t.FeedbackID, &t.By, &t.Why, &disposition,
-			&toldEpisode, &toldState, &t.Told.First, &t.Told.Last, &toldThisWeek, &untold, &feedback, &outcomes)
-		if err != nil {
-			return err
-		}
-		e.N, e.Status, e.Tick, e.At = int64(n), alert.TickStatus(status), e.Tick.UTC(), e.At.UTC()
-		for j := range rules {
-			e.Runs = append(e.Runs, alert.Run{Rule: rules[j], Started: started[j].UTC(), Finished: finished[j].UTC(), Rows: int(counts[j]), Status: statuses[j], Error: errors[j]})
-		}
-		t.At, t.StartsAt = e.At, t.StartsAt.UTC()
-		t.Episode, t.Sequence, t.State, t.Arm = int(episode), int(sequence), alert.State(state), alert.Arm(arm)
-		if resolved != nil {
-			t.ResolvedAt = resolved.UTC()
-		}
-		if atRisk != nil {
-			if t.ValueAtRisk, err = churn.Money(atRisk.String()); err != nil {
-				return err
-			}
-		}
-		for j := range keys {
-			t.Headers = append(t.Headers, alert.Header{Key: keys[j], Value: values[j]})
-		}
-		t.Value = []byte(value)
-		t.Disposition, t.Untold = churn.Disposition(disposition), alert.Untold(untold)
-		t.Told.Episode, t.Told.State, t.Told.ThisWeek = int(toldEpisode), alert.State(toldState), int(toldThisWeek)
-		told(&t.HappenedAt, &t.HeldSince, &t.SnoozedUntil, &t.Told.First, &t.Told.Last)
-		for j := range feedback {
-			e.Feedback = append(e.Feedback, churn.FeedbackOutcome{EventID: feedback[j], Outcome: outcomes[j]})
-		}
-		row(e, i, t)
+// deliveryRow is one row of alert_deliveries.
+type deliveryRow struct {
+	alert.Delivery
+	destination string
+	at          time.Time
+}
+
+var alertDeliveries = table[deliveryRow]{"alert_deliveries", []column[deliveryRow]{
+	put("destination", words, func(d *deliveryRow) string { return d.destination }),
+	put("transition_id", texts, func(d *deliveryRow) string { return d.ID }),
+	put("fingerprint", texts, func(d *deliveryRow) string { return d.Fingerprint }),
+	put("episode", uint32s, func(d *deliveryRow) int { return d.Episode }),
+	put("sequence", uint32s, func(d *deliveryRow) int { return d.Sequence }),
+	put("delivered_at", instants, func(d *deliveryRow) time.Time { return d.at }),
+	put("outcome", words, func(d *deliveryRow) alert.DeliveryOutcome { return d.Outcome }),
+	put("detail", texts, func(d *deliveryRow) string { return d.Detail }),
+}}
+
+// eachLog reads rows of alert_log, or of a view of it, with the columns of alertLog.
+func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.QueryOption, row func(alert.Entry, alert.Transition)) error {
+	return eachRow(ctx, w, name, option, alertLog.columns, func(r *logRow) error {
+		r.t.At = r.entry.At
+		row(r.entry, r.t)
 		return nil
 	})
 }
 
-func logColumns(rows []logRow, now time.Time) []any {
-	type R = logRow
-	// The marker alone carries the runs.
-	runs := func(r *R) []alert.Run {
-		if r.i > 0 {
-			return nil
-		}
-		return r.entry.Runs
-	}
-	header := func(r *R) []alert.Header { return r.Headers }
-	feedback := func(r *R) []churn.FeedbackOutcome {
-		if r.i > 0 {
-			return nil
-		}
-		return r.entry.Feedback
-	}
-	return []any{
-		column(rows, func(r *R) string { return r.entry.Group }),
-		column(rows, func(r *R) uint64 { return uint64(r.entry.N) }),
-		column(rows, func(r *R) uint32 { return r.i }),
-		column(rows, func(r *R) string { return r.entry.Writer }),
-		column(rows, func(*R) time.Time { return now }),
-		column(rows, func(r *R) time.Time { return r.entry.Tick }),
-		column(rows, func(r *R) time.Time { return r.entry.At }),
-		column(rows, func(r *R) string { return string(r.entry.Status) }),
-		column(rows, func(r *R) string { return r.entry.Reason }),
-		each(rows, runs, func(r *alert.Run) string { return r.Rule }),
-		each(rows, runs, func(r *alert.Run) time.Time { return r.Started }),
-		each(rows, runs, func(r *alert.Run) time.Time { return r.Finished }),
-		each(rows, runs, func(r *alert.Run) uint64 { return uint64(r.Rows) }),
-		each(rows, runs, func(r *alert.Run) string { return r.Status }),
-		each(rows, runs, func(r *alert.Run) string { return r.Error }),
-		column(rows, func(r *R) string { return r.ID }),
-		column(rows, func(r *R) string { return r.Fingerprint }),
-		column(rows, func(r *R) uint32 { return uint32(r.Episode) }),
-		column(rows, func(r *R) uint32 { return uint32(r.Sequence) }),
-		column(rows, func(r *R) string { return r.Rule }),
-		column(rows, func(r *R) string { return r.RuleVersion }),
-		column(rows, func(r *R) string { return string(r.State) }),
-		column(rows, func(r *R) string { return r.Reason }),
-		column(rows, func(r *R) string { return r.Severity }),
-		column(rows, func(r *R) string { return r.Kind }),
-		column(rows, func(r *R) string { return string(r.Arm) }),
-		column(rows, func(r *R) time.Time { return known(r.StartsAt) }),
-		column(rows, func(r *R) *time.Time {
-			if r.ResolvedAt.IsZero() {
-				return nil
-			}
-			return &r.ResolvedAt
-		}),
-		column(rows, func(r *R) bool { return r.Late }),
-		column(rows, func(r *R) map[string]string { return orEmpty(r.Identity) }),
-		column(rows, func(r *R) string { return r.AccountID }),
-		column(rows, func(r *R) string { return r.ContractID }),
-		column(rows, func(r *R) map[string]string { return orEmpty(r.Labels) }),
-		column(rows, func(r *R) map[string]string { return orEmpty(r.Annotations) }),
-		column(rows, func(r *R) *decimal.Decimal { return amount(r.ValueAtRisk) }),
-		column(rows, func(r *R) string { return r.Currency }),
-		column(rows, func(r *R) string { return r.Topic }),
-		column(rows, func(r *R) string { return r.Key }),
-		each(rows, header, func(h *alert.Header) string { return h.Key }),
-		each(rows, header, func(h *alert.Header) string { return h.Value }),
-		column(rows, func(r *R) string { return string(r.Value) }),
-		column(rows, func(r *R) time.Time { return known(r.HappenedAt) }),
-		column(rows, func(r *R) time.Time { return known(r.HeldSince) }),
-		column(rows, func(r *R) time.Time { return known(r.SnoozedUntil) }),
-		column(rows, func(r *R) bool { return r.Closed }),
-		column(rows, func(r *R) bool { return r.Escalated }),
-		column(rows, func(r *R) string { return r.FeedbackID }),
-		column(rows, func(r *R) string { return r.By }),
-		column(rows, func(r *R) string { return r.Why }),
-		column(rows, func(r *R) string { return string(r.Disposition) }),
-		column(rows, func(r *R) uint32 { return uint32(r.Told.Episode) }),
-		column(rows, func(r *R) string { return string(r.Told.State) }),
-		column(rows, func(r *R) time.Time { return known(r.Told.First) }),
-		column(rows, func(r *R) time.Time { return known(r.Told.Last) }),
-		column(rows, func(r *R) uint32 { return uint32(r.Told.ThisWeek) }),
-		column(rows, func(r *R) string { return string(r.Untold) }),
-		each(rows, feedback, func(f *churn.FeedbackOutcome) string { return f.EventID }),
-		each(rows, feedback, func(f *churn.FeedbackOutcome) string { return f.Outcome }),
-	}
-}
+// alertLog is the log's columns: the list that both an append and every reading go by.
+var alertLog = table[logRow]{"alert_log", []column[logRow]{
+	both("group_name", words, func(r *logRow) *string { return &r.entry.Group }),
+	both("n", uint64s, func(r *logRow) *int64 { return &r.entry.N }),
+	both("i", uint32s, func(r *logRow) *uint32 { return &r.i }),
+	both("writer", texts, func(r *logRow) *string { return &r.entry.Writer }),
+	both("appended_at", instants, func(r *logRow) *time.Time { return &r.appended }),
+	both("tick", instants, func(r *logRow) *time.Time { return &r.entry.Tick }),
+	both("at", instants, func(r *logRow) *time.Time { return &r.entry.At }),
+	both("tick_status", words, func(r *logRow) *alert.TickStatus { return &r.entry.Status }),
+	both("tick_reason", texts, func(r *logRow) *string { return &r.entry.Reason }),
+	bothEach("run_rules", texts, runs, func(r *alert.Run) *string { return &r.Rule }),
+	bothEach("run_started", instants, runs, func(r *alert.Run) *time.Time { return &r.Started }),
+	bothEach("run_finished", instants, runs, func(r *alert.Run) *time.Time { return &r.Finished }),
+	bothEach("run_rows", uint64s, runs, func(r *alert.Run) *int { return &r.Rows }),
+	bothEach("run_status", texts, runs, func(r *alert.Run) *string { return &r.Status }),
+	bothEach("run_errors", texts, runs, func(r *alert.Run) *string { return &r.Error }),
+	both("transition_id", texts, func(r *logRow) *string { return &r.t.ID }),
+	both("fingerprint", texts, func(r *logRow) *string { return &r.t.Fingerprint }),
+	both("episode", uint32s, func(r *logRow) *int { return &r.t.Episode }),
+	both("sequence", uint32s, func(r *logRow) *int { return &r.t.Sequence }),
+	both("rule", words, func(r *logRow) *string { return &r.t.Rule }),
+	both("rule_version", words, func(r *logRow) *string { return &r.t.RuleVersion }),
+	both("state", words, func(r *logRow) *alert.State { return &r.t.State }),
+	both("reason", words, func(r *logRow) *string { return &r.t.Reason }),
+	both("severity", words, func(r *logRow) *string { return &r.t.Severity }),
+	both("kind", words, func(r *logRow) *string { return &r.t.Kind }),
+	both("arm", words, func(r *logRow) *alert.Arm { return &r.t.Arm }),
+	both("starts_at", instants, func(r *logRow) *time.Time { return &r.t.StartsAt }),
+	both("resolved_at", instantsOrNull, func(r *logRow) *time.Time { return &r.t.ResolvedAt }),
+	both("late", bools, func(r *logRow) *bool { return &r.t.Late }),
+	both("identity", dictionaries, func(r *logRow) *map[string]string { return &r.t.Identity }),
+	both("account_id", texts, func(r *logRow) *string { return &r.t.AccountID }),
+	both("contract_id", texts, func(r *logRow) *string { return &r.t.ContractID }),
+	both("labels", dictionaries, func(r *logRow) *map[string]string { return &r.t.Labels }),
+	both("annotations", dictionaries, func(r *logRow) *map[string]string { return &r.t.Annotations }),
+	both("value_at_risk", money, func(r *logRow) *churn.OptionalMoney { return &r.t.ValueAtRisk }),
+	both("currency", words, func(r *logRow) *string { return &r.t.Currency }),
+	both("topic", words, func(r *logRow) *string { return &r.t.Topic }),
+	both("key", texts, func(r *logRow) *string { return &r.t.Key }),
+	bothEach("header_keys", texts, headers, func(h *alert.Header) *string { return &h.Key }),
+	bothEach("header_values", texts, headers, func(h *alert.Header) *string { return &h.Value }),
+	both("value", blobs, func(r *logRow) *[]byte { return &r.t.Value }),
+	both("happened_at", instantsOrZero, func(r *logRow) *time.Time { return &r.t.HappenedAt }),
+	both("held_since", instantsOrZero, func(r *logRow) *time.Time { return &r.t.HeldSince }),
+	both("snoozed_until", instantsOrZero, func(r *logRow) *time.Time { return &r.t.SnoozedUntil }),
+	both("closed", bools, func(r *logRow) *bool { return &r.t.Closed }),
+	both("escalated", bools, func(r *logRow) *bool { return &r.t.Escalated }),
+	both("feedback_id", texts, func(r *logRow) *string { return &r.t.FeedbackID }),
+	both("feedback_by", texts, func(r *logRow) *string { return &r.t.By }),
+	both("feedback_reason", texts, func(r *logRow) *string { return &r.t.Why }),
+	both("disposition", words, func(r *logRow) *churn.Disposition { return &r.t.Disposition }),
+	both("told_episode", uint32s, func(r *logRow) *int { return &r.t.Told.Episode }),
+	both("told_state", words, func(r *logRow) *alert.State { return &r.t.Told.State }),
+	both("told_first", instantsOrZero, func(r *logRow) *time.Time { return &r.t.Told.First }),
+	both("told_last", instantsOrZero, func(r *logRow) *time.Time { return &r.t.Told.Last }),
+	both("told_this_week", uint32s, func(r *logRow) *int { return &r.t.Told.ThisWeek }),
+	both("untold", words, func(r *logRow) *alert.Untold { return &r.t.Untold }),
+	bothEach("feedback_ids", texts, answers, func(f *churn.FeedbackOutcome) *string { return &f.EventID }),
+	bothEach("feedback_outcomes", texts, answers, func(f *churn.FeedbackOutcome) *string { return &f.Outcome }),
+}}
 
-// known keeps the zero time of a marker inside what DateTime64 can hold.
-func known(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Unix(0, 0).UTC()
-	}
-	return t
-}
+func runs(r *logRow) *[]alert.Run { return &r.entry.Runs }
 
-// told reads what known wrote.
-func told(instants ...*time.Time) {
-	for _, t := range instants {
-		if *t = t.UTC(); t.Unix() <= 0 {
-			*t = time.Time{}
-		}
-	}
-}
+func headers(r *logRow) *[]alert.Header { return &r.t.Headers }
 
-func orEmpty(m map[string]string) map[string]string {
-	if m == nil {
-		return map[string]string{}
-	}
-	return m
-}
+func answers(r *logRow) *[]churn.FeedbackOutcome { return &r.entry.Feedback }

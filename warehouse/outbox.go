@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,18 +36,25 @@ func (w *Warehouse) Unnoted(ctx context.Context, destination string, do func(gro
 }
 
 func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickhouse.Parameters, do func(string, int64, alert.Transition) error) error {
-	return w.each(ctx, name, clickhouse.WithParameters(parameters), func(scan func(...any) error) error {
-		var group string
-		var n uint64
-		var t alert.Transition
-		var episode, sequence uint32
-		if err := scan(&group, &n, &t.Topic, &t.Key, &t.ID, &t.Fingerprint, &episode, &sequence); err != nil {
-			return err
-		}
-		t.Episode, t.Sequence = int(episode), int(sequence)
-		return do(group, int64(n), t)
+	return eachRow(ctx, w, name, clickhouse.WithParameters(parameters), outgoingRow, func(r *logRow) error {
+		return do(r.entry.Group, r.entry.N, r.t)
 	})
 }
+
+// place says which transition is meant and where it goes, outgoingRow also which entry brought it.
+var (
+	place = []column[logRow]{
+		get("topic", words, func(r *logRow) *string { return &r.t.Topic }),
+		get("key", texts, func(r *logRow) *string { return &r.t.Key }),
+		get("transition_id", texts, func(r *logRow) *string { return &r.t.ID }),
+		get("fingerprint", texts, func(r *logRow) *string { return &r.t.Fingerprint }),
+		get("episode", uint32s, func(r *logRow) *int { return &r.t.Episode }),
+		get("sequence", uint32s, func(r *logRow) *int { return &r.t.Sequence }),
+	}
+	outgoingRow = append(slices.Clip(place),
+		get("group_name", words, func(r *logRow) *string { return &r.entry.Group }),
+		get("n", uint64s, func(r *logRow) *int64 { return &r.entry.N }))
+)
 
 // Noted calls do with the greatest (episode, sequence) of each fingerprint of which a delivery to the destination is noted.
 func (w *Warehouse) Noted(ctx context.Context, destination string, do func(alert.Transition) error) error {
@@ -68,14 +76,8 @@ func (w *Warehouse) Ended(ctx context.Context, destination string, before time.T
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{
 		"destination": destination, "before": timeParameter(before), "after": after, "limit": strconv.Itoa(limit),
 	})
-	err = w.each(ctx, "outbox_ended", parameters, func(scan func(...any) error) error {
-		var t alert.Transition
-		var episode, sequence uint32
-		if err := scan(&t.Topic, &t.Key, &t.ID, &t.Fingerprint, &episode, &sequence); err != nil {
-			return err
-		}
-		t.Episode, t.Sequence = int(episode), int(sequence)
-		ended = append(ended, t)
+	err = eachRow(ctx, w, "outbox_ended", parameters, place, func(r *logRow) error {
+		ended = append(ended, r.t)
 		return nil
 	})
 	if err != nil {
@@ -100,7 +102,7 @@ func (w *Warehouse) Begin(ctx context.Context, destination string, at time.Time)
 
 // Standing returns what people were told of and that is not over: of each fingerprint the latest published transition.
 func (w *Warehouse) Standing(ctx context.Context) (standing []alert.Transition, err error) {
-	err = w.eachLog(ctx, "log_standing", clickhouse.WithParameters(nil), func(_ alert.Entry, _ uint32, t alert.Transition) { standing = append(standing, t) })
+	err = w.eachLog(ctx, "log_standing", clickhouse.WithParameters(nil), func(_ alert.Entry, t alert.Transition) { standing = append(standing, t) })
 	if err != nil {
 		return nil, fmt.Errorf("reading which alerts stand open: %w", err)
 	}
@@ -111,7 +113,7 @@ func (w *Warehouse) Standing(ctx context.Context) (standing []alert.Transition, 
 // value at risk first.
 func (w *Warehouse) Week(ctx context.Context, from, to time.Time) (alerts []alert.Transition, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)})
-	err = w.eachLog(ctx, "alerts_of_week", parameters, func(_ alert.Entry, _ uint32, t alert.Transition) { alerts = append(alerts, t) })
+	err = w.eachLog(ctx, "alerts_of_week", parameters, func(_ alert.Entry, t alert.Transition) { alerts = append(alerts, t) })
 	if err != nil {
 		return nil, fmt.Errorf("reading the alerts of a week: %w", err)
 	}

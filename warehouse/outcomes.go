@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
@@ -11,17 +12,23 @@ import (
 
 // Terms returns every term of every contract and what became of it, as known now.
 func (w *Warehouse) Terms(ctx context.Context) (all []churn.Term, err error) {
-	err = w.each(ctx, "terms", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
-		var t churn.Term
-		var fate string
-		err := scan(&t.AccountID, &t.ContractID, &t.DealID, &t.ClosedAt, &t.EndsAt, &t.OverAt, &fate, &t.DowngradedAt)
-		t.Fate = churn.Fate(fate)
-		told(&t.ClosedAt, &t.EndsAt, &t.OverAt, &t.DowngradedAt)
-		all = append(all, t)
-		return err
+	err = eachRow(ctx, w, "terms", clickhouse.WithParameters(nil), terms, func(t *churn.Term) error {
+		all = append(all, *t)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading what became of contracts: %w", err)
 	}
 	return all, nil
+}
+
+var terms = []column[churn.Term]{
+	get("account_id", texts, func(t *churn.Term) *string { return &t.AccountID }),
+	get("contract_id", texts, func(t *churn.Term) *string { return &t.ContractID }),
+	get("deal_id", texts, func(t *churn.Term) *string { return &t.DealID }),
+	get("closed_at", instantsOrZero, func(t *churn.Term) *time.Time { return &t.ClosedAt }),
+	get("ends_at", instantsOrZero, func(t *churn.Term) *time.Time { return &t.EndsAt }),
+	get("over_at", instantsOrZero, func(t *churn.Term) *time.Time { return &t.OverAt }),
+	get("outcome", words, func(t *churn.Term) *churn.Fate { return &t.Fate }),
+	get("downgraded_at", instantsOrZero, func(t *churn.Term) *time.Time { return &t.DowngradedAt }),
 }

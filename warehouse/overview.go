@@ -24,14 +24,26 @@ type Counts struct {
 
 // Counts counts everything once.
 func (w *Warehouse) Counts(ctx context.Context) (c Counts, err error) {
-	err = w.each(ctx, "counts", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
-		return scan(&c.Records, &c.Events, &c.DeadLetters, &c.Deals, &c.HardDeals, &c.Tickets, &c.Attempts, &c.Links)
+	err = eachRow(ctx, w, "counts", clickhouse.WithParameters(nil), counts, func(row *Counts) error {
+		c = *row
+		return nil
 	})
 	if err != nil {
 		return c, fmt.Errorf("counting what the warehouse holds: %w", err)
 	}
 	c.Duplicates = c.Records - c.Events
 	return c, nil
+}
+
+var counts = []column[Counts]{
+	get("records", uint64s, func(c *Counts) *uint64 { return &c.Records }),
+	get("events", uint64s, func(c *Counts) *uint64 { return &c.Events }),
+	get("dead_letters", uint64s, func(c *Counts) *uint64 { return &c.DeadLetters }),
+	get("deals", uint64s, func(c *Counts) *uint64 { return &c.Deals }),
+	get("hard_deals", uint64s, func(c *Counts) *uint64 { return &c.HardDeals }),
+	get("tickets", uint64s, func(c *Counts) *uint64 { return &c.Tickets }),
+	get("attempts", uint64s, func(c *Counts) *uint64 { return &c.Attempts }),
+	get("links", uint64s, func(c *Counts) *uint64 { return &c.Links }),
 }
 
 // TopAccount is an account with money at risk, and why.
@@ -49,16 +61,26 @@ type TopAccount struct {
 func (w *Warehouse) TopAccounts(ctx context.Context, at time.Time, limit int) ([]TopAccount, error) {
 	var top []TopAccount
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at), "limit": fmt.Sprint(limit)})
-	err := w.each(ctx, "top_accounts", parameters, func(scan func(...any) error) error {
-		var a TopAccount
-		err := scan(&a.AccountID, &a.Name, &a.Owner, &a.AtRisk, &a.Currency, &a.Attempts, &a.Hardness, &a.Why, &a.Quote)
-		top = append(top, a)
-		return err
+	err := eachRow(ctx, w, "top_accounts", parameters, topAccount, func(a *TopAccount) error {
+		top = append(top, *a)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the accounts at risk: %w", err)
 	}
 	return top, nil
+}
+
+var topAccount = []column[TopAccount]{
+	get("account_id", texts, func(a *TopAccount) *string { return &a.AccountID }),
+	get("account_name", texts, func(a *TopAccount) *string { return &a.Name }),
+	get("owner", texts, func(a *TopAccount) *string { return &a.Owner }),
+	get("at_risk", floats, func(a *TopAccount) *float64 { return &a.AtRisk }),
+	get("reporting_currency", texts, func(a *TopAccount) *string { return &a.Currency }),
+	get("attempts", uint64s, func(a *TopAccount) *uint64 { return &a.Attempts }),
+	get("hardness", floatsOrNull, func(a *TopAccount) **float64 { return &a.Hardness }),
+	get("why", texts, func(a *TopAccount) *string { return &a.Why }),
+	get("quote", texts, func(a *TopAccount) *string { return &a.Quote }),
 }
 
 // NewAlert is a transition as a screen shows it.

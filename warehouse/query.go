@@ -4,21 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/shopspring/decimal"
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
-// each runs queries/name.sql and calls row for each of its rows.
+// each runs queries/name.sql and calls row for each of its rows, of a few columns in the order of the file.
 func (w *Warehouse) each(ctx context.Context, name string, option clickhouse.QueryOption, row func(scan func(...any) error) error) error {
+	return w.ask(ctx, name, option, func(rows driver.Rows) (func() error, error) {
+		return func() error { return row(rows.Scan) }, nil
+	})
+}
+
+// eachRow runs queries/name.sql and calls row for each of its rows, whose columns are read by their names: the file may have them
+// in any order, but no other ones.
+func eachRow[R any](ctx context.Context, w *Warehouse, name string, option clickhouse.QueryOption, columns []column[R], row func(*R) error) error {
+	return w.ask(ctx, name, option, func(rows driver.Rows) (func() error, error) {
+		cells, take, err := byName(columns, rows.Columns())
+		if err != nil {
+			return nil, err
+		}
+		return func() error {
+			if err := rows.Scan(cells...); err != nil {
+				return err
+			}
+			var r R
+			if err := take(&r); err != nil {
+				return err
+			}
+			return row(&r)
+		}, nil
+	})
+}
+
+// ask runs queries/name.sql and reads its rows, one after the other, with what open makes of the answer's columns.
+func (w *Warehouse) ask(ctx context.Context, name string, option clickhouse.QueryOption, open func(driver.Rows) (read func() error, err error)) error {
 	ctx, cancel := w.within(ctx)
 	defer cancel()
 	rows, err := w.conn.Query(clickhouse.Context(ctx, option), query(name))
@@ -26,12 +57,63 @@ func (w *Warehouse) each(ctx context.Context, name string, option clickhouse.Que
 		return w.explain("running the query "+name, err)
 	}
 	defer rows.Close()
+	read, err := open(rows)
+	if err != nil {
+		return fmt.Errorf("reading the columns of the query %s: %w", name, err)
+	}
 	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
+		if err := read(); err != nil {
 			return fmt.Errorf("reading a row of the query %s: %w", name, err)
 		}
 	}
 	return w.explain("reading the rows of the query "+name, rows.Err())
+}
+
+// byName returns the cells for an answer's columns, in the answer's order, and what takes a row from them. An answer must have each of
+// the columns once, and no others.
+func byName[R any](columns []column[R], answered []string) (cells []any, take func(*R) error, err error) {
+	reads := make([]func(*R) error, 0, len(columns))
+	left := map[string]column[R]{}
+	for _, c := range columns {
+		left[c.name] = c
+	}
+	for i, name := range answered {
+		c, wanted := left[name]
+		switch {
+		case slices.Contains(answered[:i], name):
+			return nil, nil, fmt.Errorf("column %s is there twice", name)
+		case !wanted:
+			return nil, nil, fmt.Errorf("column %s is read by nobody here", name)
+		}
+		delete(left, name)
+		cell, read := c.read()
+		cells = append(cells, cell)
+		reads = append(reads, func(row *R) error {
+			if err := read(row); err != nil {
+				return fmt.Errorf("column %s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	if len(left) > 0 {
+		return nil, nil, fmt.Errorf("missing: column %s", strings.Join(slices.Sorted(maps.Keys(left)), ", column "))
+	}
+	return cells, func(row *R) error {
+		for _, read := range reads {
+			if err := read(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// amount is the driver's decimal as money: nil is what is not known.
+func amount(d *decimal.Decimal) (churn.OptionalMoney, error) {
+	if d == nil {
+		return churn.OptionalMoney{}, nil
+	}
+	return churn.Money(d.String())
 }
 
 // exec runs the statement queries/name.sql.
@@ -156,125 +238,24 @@ func (w *Warehouse) Columns(ctx context.Context, text string) ([]alert.Column, e
 	var columns []alert.Column
 	for rows.Next() {
 		var c alert.Column
-		var ignored [5]string
-		if err := rows.Scan(&c.Name, &c.Type, &ignored[0], &ignored[1], &ignored[2], &ignored[3], &ignored[4]); err != nil {
+		var ignored string
+		cells := make([]any, len(rows.Columns()))
+		for i, name := range rows.Columns() {
+			switch name {
+			case "name":
+				cells[i] = &c.Name
+			case "type":
+				cells[i] = &c.Type
+			default:
+				cells[i] = &ignored
+			}
+		}
+		if err := rows.Scan(cells...); err != nil {
 			return nil, fmt.Errorf("reading the columns of a query: %w", err)
 		}
 		columns = append(columns, c)
 	}
 	return columns, rows.Err()
-}
-
-// Subjects tells what alerts say about contracts (or, without a contract id, about accounts), as known at an instant.
-func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	w.keeping.RLock()
-	defer w.keeping.RUnlock()
-	table, err := ext.NewTable("subjects", ext.Column("account_id", "String"), ext.Column("contract_id", "String"))
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range keys {
-		if err := table.Append(k.AccountID, k.ContractID); err != nil {
-			return nil, err
-		}
-	}
-	options := func(c *clickhouse.QueryOptions) error {
-		if err := clickhouse.WithExternalTable(table)(c); err != nil {
-			return err
-		}
-		return clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)})(c)
-	}
-	subjects := map[churn.ContractKey]alert.Subject{}
-	owners := map[churn.ContractKey]churn.Owners{} // imported ones supersede what the deal said
-	err = w.each(ctx, "subject_contracts", options, func(scan func(...any) error) error {
-		var key churn.ContractKey
-		var s alert.Subject
-		c := alert.ContractBrief{Contributions: []alert.ContributionBrief{}}
-		var arr *decimal.Decimal
-		var band string
-		var answers churn.Owners
-		var components, evidence []string
-		var values, points []float64
-		err := scan(&key.AccountID, &key.ContractID, &s.Account.AccountName, &s.Account.Segment, &s.Account.Owner, &s.Account.Team,
-			&answers.AccountExecutive, &answers.AccountManager, &c.DealID, &c.ClosedAt, &c.EndsAt, &c.Currency, &arr, &c.Hardness, &band, &c.Coverage,
-			&components, &values, &points, &evidence, &c.Missing, &c.ModelVersion)
-		if err != nil {
-			return err
-		}
-		s.Account.AccountID, c.ContractID, c.Band = key.AccountID, key.ContractID, churn.Band(band)
-		c.ClosedAt, c.EndsAt = c.ClosedAt.UTC(), c.EndsAt.UTC()
-		if arr != nil {
-			c.ARR = arr.StringFixedBank(2)
-		}
-		for i := range components {
-			c.Contributions = append(c.Contributions, alert.ContributionBrief{Component: components[i], Points: points[i], Value: values[i], Evidence: evidence[i]})
-		}
-		account := churn.ContractKey{AccountID: key.AccountID}
-		subjects[account] = alert.Subject{Account: s.Account, Evidence: subjects[account].Evidence}
-		answers.Team = s.Account.Team
-		s.Contract, owners[key] = &c, answers
-		subjects[key] = s
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the contracts that alerts are about: %w", err)
-	}
-	err = w.each(ctx, "subject_deals", options, func(scan func(...any) error) error {
-		var key churn.ContractKey
-		var deal, payload string
-		if err := scan(&key.AccountID, &key.ContractID, &deal, &payload); err != nil {
-			return err
-		}
-		s := subjects[key]
-		if s.Contract == nil || s.Contract.DealID != deal {
-			return nil // another deal about the contract, not its base
-		}
-		record, err := churn.DecodeDeal([]byte(payload), time.Time{})
-		if err != nil {
-			return nil // accepted by a build that was less strict: an alert without a brief is better than none
-		}
-		record.Owners = owners[key]
-		brief := alert.Handoff(&record, s.Contract.Score())
-		s.Brief = &brief
-		subjects[key] = s
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the deals that alerts are about: %w", err)
-	}
-	err = w.each(ctx, "subject_evidence", options, func(scan func(...any) error) error {
-		var account, contract, strength string
-		var e alert.Evidence
-		if err := scan(&account, &contract, &e.TicketID, &e.Class, &strength, &e.Confidence, &e.Quote, &e.LagDays, &e.At); err != nil {
-			return err
-		}
-		e.Strength, e.At = churn.Strength(strength), e.At.UTC()
-		for _, key := range []churn.ContractKey{{AccountID: account, ContractID: contract}, {AccountID: account}} {
-			s := subjects[key]
-			if key.ContractID == "" && hasTicket(s.Evidence, e) {
-				continue // an attempt counts once an account, however many contracts it reopens
-			}
-			s.Evidence = append(s.Evidence, e)
-			subjects[key] = s
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the evidence of alerts: %w", err)
-	}
-	return subjects, nil
-}
-
-func hasTicket(all []alert.Evidence, e alert.Evidence) bool {
-	for _, x := range all {
-		if x.TicketID == e.TicketID && x.Class == e.Class {
-			return true
-		}
-	}
-	return false
 }
 
 // DealRecord is a deal as its newest event says it.

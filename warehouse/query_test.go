@@ -78,7 +78,7 @@ func TestSubjectsBringTheBrief(t *testing.T) {
 		deal 2024-01-25 {"deal_id":"d2","contract_id":"d1","account_id":"a","closed_at":"2024-01-21","deal_type":"expansion","negotiation":{"unresolved_requests":["more seats"]}}
 		deal 2024-01-25 {"deal_id":"d3","account_id":"a","closed_at":"2024-01-21","negotiation":{"unresolved_requests":["another contract"]}}`)...)
 	f.upkeep()
-	if err := w.StoreOwners(t.Context(), []Owner{{AccountID: "a", Owners: churn.Owners{AccountManager: "Nina"}, KnownAt: at(t, "2024-02-01")}}); err != nil {
+	if err := w.StoreOwners(t.Context(), []churn.Owner{{AccountID: "a", Owners: churn.Owners{AccountManager: "Nina"}, KnownAt: at(t, "2024-02-01")}}); err != nil {
 		t.Fatal(err)
 	}
 	one, account := churn.ContractKey{AccountID: "a", ContractID: "d1"}, churn.ContractKey{AccountID: "a"}

@@ -60,10 +60,10 @@ func TestSnapshotsAnswerAsTheViews(t *testing.T) {
 		if err := w.StoreRejected(t.Context(), "", rejected); err != nil {
 			rt.Fatal(err)
 		}
-		if err := w.StoreRates(t.Context(), []Rate{{Currency: "EUR", Rate: decimal.MustParse("1.1"), ValidFrom: instant("rate")}}); err != nil {
+		if err := w.StoreRates(t.Context(), []churn.Rate{{Currency: "EUR", Rate: decimal.MustParse("1.1"), ValidFrom: instant("rate")}}); err != nil {
 			rt.Fatal(err)
 		}
-		if err := w.StoreOwners(t.Context(), []Owner{{AccountID: fmt.Sprintf("r%d-a0", round), KnownAt: instant("owner"),
+		if err := w.StoreOwners(t.Context(), []churn.Owner{{AccountID: fmt.Sprintf("r%d-a0", round), KnownAt: instant("owner"),
 			Owners: churn.Owners{AccountManager: "Ada", Team: "North"}}}); err != nil {
 			rt.Fatal(err)
 		}

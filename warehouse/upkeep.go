@@ -264,7 +264,7 @@ type wanted struct {
 func (u *Upkeep) touched(ctx context.Context, arrived []id) ([]wanted, error) {
 	var touched []wanted
 	for some := range slices.Chunk(arrived, idsPerStep) {
-		noted, err := native(newArrivedBlock(), some)
+		noted, err := arrivedRows.native(some)
 		if err != nil {
 			return nil, err
 		}
@@ -273,8 +273,11 @@ func (u *Upkeep) touched(ctx context.Context, arrived []id) ([]wanted, error) {
 		}
 	}
 	for some := range slices.Chunk(slices.CompactFunc(slices.Clone(arrived), func(a, b id) bool { return a.id == b.id }), idsPerStep) {
-		ids := stringArray(column(some, func(i *id) string { return i.id }))
-		err := u.read(ctx, "accounts_of_ids", clickhouse.Parameters{"ids": ids}, func(scan func(...any) error) error {
+		ids := make([]string, len(some))
+		for i := range some {
+			ids[i] = some[i].id
+		}
+		err := u.read(ctx, "accounts_of_ids", clickhouse.Parameters{"ids": stringArray(ids)}, func(scan func(...any) error) error {
 			var w wanted
 			err := scan(&w.isDeal, &w.id, &w.accounts)
 			touched = append(touched, w)

@@ -57,7 +57,7 @@ func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
 	g, together = errgroup.WithContext(ctx)
 	g.Go(func() error {
 		parameters := s.parameters()
-		if parameters["links"], err = native(newLinkBlock(), rows); err != nil {
+		if parameters["links"], err = linkRows.native(rows); err != nil {
 			return err
 		}
 		written, err = u.write(together, "upkeep_links", parameters)
@@ -65,7 +65,7 @@ func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
 	})
 	g.Go(func() (err error) {
 		parameters := s.parameters()
-		if parameters["unmatched"], err = native(newUnmatchedBlock(), unmatched); err != nil {
+		if parameters["unmatched"], err = unmatchedRows.native(unmatched); err != nil {
 			return err
 		}
 		return u.renewed(together, "upkeep_unmatched", parameters)
@@ -75,68 +75,81 @@ func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
 
 func (u *Upkeep) deals(ctx context.Context, s step) (map[string][]links.DealVersion, error) {
 	deals := map[string][]links.DealVersion{}
-	return deals, u.read(ctx, "deals_to_link", s.parameters(), func(scan func(...any) error) error {
-		var d links.DealVersion
-		var account, dealType, outcome string
-		if err := scan(&account, &d.From, &d.To, &d.DealID, &d.ContractID, &d.RenewalOf, &dealType, &outcome, &d.ClosedAt, &d.EndsAt); err != nil {
-			return err
-		}
-		d.Type, d.Outcome = churn.DealType(dealType), churn.Outcome(outcome)
-		deals[account] = append(deals[account], d)
+	return deals, readRow(ctx, u, "deals_to_link", s.parameters(), dealToLink, func(d *ofAccount[links.DealVersion]) error {
+		deals[d.account] = append(deals[d.account], d.is)
 		return nil
 	})
 }
 
 func (u *Upkeep) attempts(ctx context.Context, s step) (map[string][]links.AttemptVersion, error) {
 	attempts := map[string][]links.AttemptVersion{}
-	return attempts, u.read(ctx, "attempts_to_link", s.parameters(), func(scan func(...any) error) error {
-		var a links.AttemptVersion
-		var account string
-		err := scan(&account, &a.From, &a.To, &a.TicketID, &a.ContractID, &a.At)
-		attempts[account] = append(attempts[account], a)
-		return err
+	return attempts, readRow(ctx, u, "attempts_to_link", s.parameters(), attemptToLink, func(a *ofAccount[links.AttemptVersion]) error {
+		attempts[a.account] = append(attempts[a.account], a.is)
+		return nil
 	})
 }
 
-func newLinkBlock() *block[linked] {
-	type L = linked
-	b := &block[L]{}
-	b.text("account_id", func(l *L) string { return l.account })
-	b.text("contract_id", func(l *L) string { return l.ContractID })
-	b.text("ticket_id", func(l *L) string { return l.TicketID })
-	b.time("known_from", func(l *L) time.Time { return l.From })
-	b.time("known_to", func(l *L) time.Time { return l.To })
-	b.text("deal_id", func(l *L) string { return l.DealID })
-	b.time("attempt_at", func(l *L) time.Time { return l.AttemptAt })
-	b.float("lag_days", func(l *L) float64 { return l.LagDays() })
-	b.text("basis", func(l *L) string { return string(l.Basis) })
-	b.time("attempt_from", func(l *L) time.Time { return l.attemptFrom })
-	return b
+// ofAccount is something of one account.
+type ofAccount[X any] struct {
+	account string
+	is      X
 }
 
-func newUnmatchedBlock() *block[unlinked] {
-	type U = unlinked
-	b := &block[U]{}
-	b.text("account_id", func(l *U) string { return l.account })
-	b.text("ticket_id", func(l *U) string { return l.TicketID })
-	b.time("known_from", func(l *U) time.Time { return l.From })
-	b.time("known_to", func(l *U) time.Time { return l.To })
-	b.text("contract_id", func(l *U) string { return l.ContractID })
-	b.time("attempt_at", func(l *U) time.Time { return l.AttemptAt })
-	b.text("reason", func(l *U) string { return string(l.Why) })
-	return b
+var dealToLink = []column[ofAccount[links.DealVersion]]{
+	get("account_id", texts, func(d *ofAccount[links.DealVersion]) *string { return &d.account }),
+	get("known_from", instants, func(d *ofAccount[links.DealVersion]) *time.Time { return &d.is.From }),
+	get("known_to", instants, func(d *ofAccount[links.DealVersion]) *time.Time { return &d.is.To }),
+	get("deal_id", texts, func(d *ofAccount[links.DealVersion]) *string { return &d.is.DealID }),
+	get("contract_id", texts, func(d *ofAccount[links.DealVersion]) *string { return &d.is.ContractID }),
+	get("renewal_of", texts, func(d *ofAccount[links.DealVersion]) *string { return &d.is.RenewalOf }),
+	get("deal_type", words, func(d *ofAccount[links.DealVersion]) *churn.DealType { return &d.is.Type }),
+	get("outcome", words, func(d *ofAccount[links.DealVersion]) *churn.Outcome { return &d.is.Outcome }),
+	get("closed_at", instants, func(d *ofAccount[links.DealVersion]) *time.Time { return &d.is.ClosedAt }),
+	get("ends_at", instants, func(d *ofAccount[links.DealVersion]) *time.Time { return &d.is.EndsAt }),
 }
 
-func newArrivedBlock() *block[id] {
-	b := &block[id]{}
-	b.text("id", func(i *id) string { return i.id })
-	b.text("kind", func(i *id) string { return i.kind })
-	b.text("account_id", func(i *id) string { return i.account })
-	return b
+var attemptToLink = []column[ofAccount[links.AttemptVersion]]{
+	get("account_id", texts, func(a *ofAccount[links.AttemptVersion]) *string { return &a.account }),
+	get("known_from", instants, func(a *ofAccount[links.AttemptVersion]) *time.Time { return &a.is.From }),
+	get("known_to", instants, func(a *ofAccount[links.AttemptVersion]) *time.Time { return &a.is.To }),
+	get("ticket_id", texts, func(a *ofAccount[links.AttemptVersion]) *string { return &a.is.TicketID }),
+	get("contract_id", texts, func(a *ofAccount[links.AttemptVersion]) *string { return &a.is.ContractID }),
+	get("attempt_at", instants, func(a *ofAccount[links.AttemptVersion]) *time.Time { return &a.is.At }),
 }
+
+// The rows that links travel in, as the statements' files declare them. No table holds them.
+var (
+	linkRows = table[linked]{"links", []column[linked]{
+		put("account_id", texts, func(l *linked) string { return l.account }),
+		put("contract_id", texts, func(l *linked) string { return l.ContractID }),
+		put("ticket_id", texts, func(l *linked) string { return l.TicketID }),
+		put("known_from", instants, func(l *linked) time.Time { return l.From }),
+		put("known_to", instants, func(l *linked) time.Time { return l.To }),
+		put("deal_id", texts, func(l *linked) string { return l.DealID }),
+		put("attempt_at", instants, func(l *linked) time.Time { return l.AttemptAt }),
+		put("lag_days", floats, func(l *linked) float64 { return l.LagDays() }),
+		put("basis", texts, func(l *linked) links.Basis { return l.Basis }),
+		put("attempt_from", instants, func(l *linked) time.Time { return l.attemptFrom }),
+	}}
+	unmatchedRows = table[unlinked]{"unmatched", []column[unlinked]{
+		put("account_id", texts, func(l *unlinked) string { return l.account }),
+		put("ticket_id", texts, func(l *unlinked) string { return l.TicketID }),
+		put("known_from", instants, func(l *unlinked) time.Time { return l.From }),
+		put("known_to", instants, func(l *unlinked) time.Time { return l.To }),
+		put("contract_id", texts, func(l *unlinked) string { return l.ContractID }),
+		put("attempt_at", instants, func(l *unlinked) time.Time { return l.AttemptAt }),
+		put("reason", texts, func(l *unlinked) links.WhyUnmatched { return l.Why }),
+	}}
+	arrivedRows = table[id]{"arrived", []column[id]{
+		put("id", texts, func(i *id) string { return i.id }),
+		put("kind", texts, func(i *id) string { return i.kind }),
+		put("account_id", texts, func(i *id) string { return i.account }),
+	}}
+)
 
 // native writes rows in ClickHouse's own format, as text that travels as a parameter.
-func native[E any](b *block[E], rows []E) (string, error) {
+func (t *table[R]) native(rows []R) (string, error) {
+	b := t.batch()
 	for i := range rows {
 		b.Add(&rows[i])
 	}

@@ -23,6 +23,20 @@ type turn struct {
 	statements atomic.Uint64
 }
 
+// claim is one row of upkeep_claims.
+type claim struct {
+	epoch            uint64
+	claimant, writer string
+	at               time.Time
+}
+
+var claims = table[claim]{"upkeep_claims", []column[claim]{
+	put("epoch", uint64s, func(c *claim) uint64 { return c.epoch }),
+	put("claimant", texts, func(c *claim) string { return c.claimant }),
+	put("writer", texts, func(c *claim) string { return c.writer }),
+	put("claimed_at", instants, func(c *claim) time.Time { return c.at }),
+}}
+
 // claim takes the next turn: by compare-and-set, so that exactly one of many claimants has it.
 func (u *Upkeep) claim(ctx context.Context) error {
 	t := &u.turn
@@ -38,9 +52,8 @@ func (u *Upkeep) claim(ctx context.Context) error {
 	next := last + 1
 	// gofail: var upkeepBeforeClaim struct{}
 	err = u.run("insert_claim", func() error {
-		return u.warehouse.insert(ctx, "claiming the links", "insert_claim", "claim/"+strconv.FormatUint(next, 10), 1, []any{
-			[]uint64{next}, []string{t.claimant}, []string{u.writer}, []time.Time{u.warehouse.clock()},
-		})
+		row := claim{next, t.claimant, u.writer, u.warehouse.clock()}
+		return claims.insertRows(ctx, u.warehouse, "claiming the links", "claim/"+strconv.FormatUint(next, 10), []claim{row})
 	})
 	if err != nil {
 		return err
@@ -100,6 +113,13 @@ func (u *Upkeep) run(name string, statement func() error) error {
 func (u *Upkeep) read(ctx context.Context, name string, parameters clickhouse.Parameters, row func(scan func(...any) error) error) error {
 	return u.run(name, func() error {
 		return u.warehouse.each(ctx, name, clickhouse.WithParameters(parameters), row)
+	})
+}
+
+// readRow runs a query whose rows are read by the names of their columns.
+func readRow[R any](ctx context.Context, u *Upkeep, name string, parameters clickhouse.Parameters, columns []column[R], row func(*R) error) error {
+	return u.run(name, func() error {
+		return eachRow(ctx, u.warehouse, name, clickhouse.WithParameters(parameters), columns, row)
 	})
 }
 

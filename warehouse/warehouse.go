@@ -69,10 +69,10 @@ func (c Config) Validate() error {
 
 // Warehouse is a connection pool to one database. Its methods may be called concurrently.
 type Warehouse struct {
-	conn   driver.Conn
-	blocks *chpool.Pool // for events, which are many
-	config Config
-	clock  func() time.Time
+	conn    driver.Conn // for all but inserts
+	inserts *chpool.Pool
+	config  Config
+	clock   func() time.Time
 
 	heardLock sync.Mutex
 	heard     time.Time // all feedback stored before is answered
@@ -89,15 +89,12 @@ var files embed.FS
 
 // query returns the text of queries/name.sql. A missing file is a mistake in this package, found by its tests.
 func query(name string) string {
-	text := func(name string) string {
-		text, err := fs.ReadFile(files, path.Join("queries", name+".sql"))
-		if err != nil {
-			panic(err)
-		}
-		return string(text)
+	text, err := fs.ReadFile(files, path.Join("queries", name+".sql"))
+	if err != nil {
+		panic(err)
 	}
 	// eachLog reads these columns, whichever rows a query asks for.
-	return strings.ReplaceAll(text(name), "-- the columns of a log row --", strings.TrimSpace(text("log_row")))
+	return strings.ReplaceAll(string(text), "-- the columns of a log row --", alertLog.names())
 }
 
 // Open prepares connections; it does not connect yet. The clock stamps what the warehouse itself writes.
@@ -113,11 +110,11 @@ func Open(c Config, clock func() time.Time) (*Warehouse, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing connections to ClickHouse at %s: %w", c.Addr, err)
 	}
-	blocks, err := openBlocks(options)
+	inserts, err := openInserts(options)
 	if err != nil {
 		return nil, fmt.Errorf("preparing connections to ClickHouse at %s: %w", c.Addr, err)
 	}
-	return &Warehouse{conn: conn, blocks: blocks, config: c, clock: clock, won: map[string]won{}}, nil
+	return &Warehouse{conn: conn, inserts: inserts, config: c, clock: clock, won: map[string]won{}}, nil
 }
 
 func (c Config) options() (*clickhouse.Options, error) {
@@ -149,7 +146,7 @@ func (w *Warehouse) Database() string { return w.config.Database }
 
 // Close ends all connections.
 func (w *Warehouse) Close() error {
-	w.blocks.Close()
+	w.inserts.Close()
 	return w.conn.Close()
 }
 
@@ -249,24 +246,6 @@ func timeParameter(t time.Time) string { return t.UTC().Format("2006-01-02 15:04
 // within bounds one call to the server.
 func (w *Warehouse) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, w.config.QueryTimeout)
-}
-
-// watched is within for what the driver watches from a goroutine of its own: that goroutine closes the connection when the context
-// ends, also where the work has ended before and it was only not scheduled since, so that the connection serves another query
-// already. Hence a context outlives work that succeeded, until its deadline.
-func (w *Warehouse) watched(parent context.Context) (ctx context.Context, end func(error)) {
-	deadline := time.Now().Add(w.config.QueryTimeout)
-	if d, ok := parent.Deadline(); ok && d.Before(deadline) {
-		deadline = d
-	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(parent), deadline)
-	unlink := context.AfterFunc(parent, cancel)
-	return ctx, func(err error) {
-		unlink()
-		if err != nil {
-			cancel()
-		}
-	}
 }
 
 // overloads are ClickHouse's codes for a server that cannot answer now but will: too many parts, queries or rows in

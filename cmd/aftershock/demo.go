@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/simulate"
@@ -291,7 +292,7 @@ func (d *demo) prepare(ctx context.Context) error {
 		return err
 	}
 	long := d.history.From.AddDate(-1, 0, 0)
-	return d.pipeline.Warehouse.StoreRates(ctx, []warehouse.Rate{
+	return d.pipeline.Warehouse.StoreRates(ctx, []churn.Rate{
 		{Currency: "EUR", Rate: decimal.MustParse("1.08"), ValidFrom: long},
 		{Currency: "GBP", Rate: decimal.MustParse("1.27"), ValidFrom: long},
 	})

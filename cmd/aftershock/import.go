@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/sources"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -113,16 +114,14 @@ func importOwners() *cobra.Command {
 	return &cobra.Command{
 		Use: "owners FILE.csv", Short: "Import who answers for which account; supersedes what deals say", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return importList(c, args[0], sources.ReadOwners, func(w *warehouse.Warehouse, owners []sources.Owner) error {
+			return importList(c, args[0], sources.ReadOwners, func(w *warehouse.Warehouse, owners []churn.Owner) error {
 				now := time.Now()
-				rows := make([]warehouse.Owner, len(owners))
-				for i, o := range owners {
-					rows[i] = warehouse.Owner{AccountID: o.AccountID, Owners: o.Owners, KnownAt: o.KnownAt}
-					if o.KnownAt.IsZero() {
-						rows[i].KnownAt = now
+				for i := range owners {
+					if owners[i].KnownAt.IsZero() {
+						owners[i].KnownAt = now
 					}
 				}
-				return w.StoreOwners(c.Context(), rows)
+				return w.StoreOwners(c.Context(), owners)
 			})
 		},
 	}
@@ -132,12 +131,8 @@ func importRates() *cobra.Command {
 	return &cobra.Command{
 		Use: "fx FILE.csv", Short: "Import exchange rates to the reporting currency", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return importList(c, args[0], sources.ReadRates, func(w *warehouse.Warehouse, rates []sources.Rate) error {
-				rows := make([]warehouse.Rate, len(rates))
-				for i, r := range rates {
-					rows[i] = warehouse.Rate{Currency: r.Currency, Rate: r.Rate, ValidFrom: r.ValidFrom}
-				}
-				return w.StoreRates(c.Context(), rows)
+			return importList(c, args[0], sources.ReadRates, func(w *warehouse.Warehouse, rates []churn.Rate) error {
+				return w.StoreRates(c.Context(), rates)
 			})
 		},
 	}

@@ -1,5 +1,5 @@
 -- The last published transition of alerts whose newest transition, published or not, resolved them before an instant.
-SELECT toString(told.2) AS topic, told.3 AS key, told.1 AS id, fingerprint, place.1 AS episode, place.2 AS sequence
+SELECT toString(told.2) AS topic, told.3 AS key, told.1 AS transition_id, fingerprint, place.1 AS episode, place.2 AS sequence
 FROM
 (
     SELECT fingerprint,

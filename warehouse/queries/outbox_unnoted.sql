@@ -1,6 +1,6 @@
 -- Published transitions of which no delivery is noted: still to be delivered, or delivered by a process that died before it
 -- said so. Hashes of ids, because the server holds all that were noted in memory.
-SELECT toString(group_name) AS g, n, toString(topic) AS t, key, transition_id, fingerprint, episode, sequence
+SELECT group_name, n, topic, key, transition_id, fingerprint, episode, sequence
 FROM alert_log
 WHERE topic != '' AND sipHash128(transition_id) NOT IN
 (

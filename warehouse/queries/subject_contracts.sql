@@ -1,5 +1,9 @@
-SELECT c.account_id, c.contract_id, c.account_name, c.segment, c.owner, c.team, c.account_executive, c.account_manager, c.deal_id, c.closed_at, c.ends_at, c.currency, c.arr,
-       c.hardness, c.band, c.coverage, d.components, d.component_values, d.component_points, d.component_evidence, c.missing, c.model_version
+SELECT
+    c.account_id AS account_id, c.contract_id AS contract_id, c.account_name AS account_name, c.segment AS segment, c.owner AS owner, c.team AS team,
+    c.account_executive AS account_executive, c.account_manager AS account_manager, c.deal_id AS deal_id, c.closed_at AS closed_at,
+    c.ends_at AS ends_at, c.currency AS currency, c.arr AS arr, c.hardness AS hardness, c.band AS band, c.coverage AS coverage,
+    d.components AS components, d.component_values AS component_values, d.component_points AS component_points,
+    d.component_evidence AS component_evidence, c.missing AS missing, c.model_version AS model_version
 FROM contract_signals(at = {at:DateTime64(3, 'UTC')}) AS c
 INNER JOIN
 (

@@ -1,6 +1,6 @@
 SELECT
-    r.account_id, r.account_name, r.owner, toFloat64(assumeNotNull(r.arr_at_risk)) AS at_risk, r.reporting_currency, r.attempts_90d,
-    r.hardness_max, c.why, l.quote
+    r.account_id AS account_id, r.account_name AS account_name, r.owner AS owner, toFloat64(assumeNotNull(r.arr_at_risk)) AS at_risk,
+    r.reporting_currency AS reporting_currency, r.attempts_90d AS attempts, r.hardness_max AS hardness, c.why AS why, l.quote AS quote
 FROM account_risk(at = {at:DateTime64(3, 'UTC')}) AS r
 LEFT JOIN
 (

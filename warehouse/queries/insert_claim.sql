@@ -1,1 +1,0 @@
-INSERT INTO upkeep_claims (epoch, claimant, writer, claimed_at)

@@ -1,3 +1,0 @@
-INSERT INTO alert_log (
-    -- the columns of a log row --
-)

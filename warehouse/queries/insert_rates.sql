@@ -1,1 +1,0 @@
-INSERT INTO fx (currency, valid_from, rate, imported_at)

@@ -1,0 +1,169 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
+
+	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
+)
+
+// Subjects tells what alerts say about contracts (or, without a contract id, about accounts), as known at an instant.
+func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	w.keeping.RLock()
+	defer w.keeping.RUnlock()
+	table, err := ext.NewTable("subjects", ext.Column("account_id", "String"), ext.Column("contract_id", "String"))
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		if err := table.Append(k.AccountID, k.ContractID); err != nil {
+			return nil, err
+		}
+	}
+	options := func(c *clickhouse.QueryOptions) error {
+		if err := clickhouse.WithExternalTable(table)(c); err != nil {
+			return err
+		}
+		return clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)})(c)
+	}
+	s := subjects{of: map[churn.ContractKey]alert.Subject{}, owners: map[churn.ContractKey]churn.Owners{}}
+	if err := eachRow(ctx, w, "subject_contracts", options, subjectContract, s.contract); err != nil {
+		return nil, fmt.Errorf("reading the contracts that alerts are about: %w", err)
+	}
+	if err := w.each(ctx, "subject_deals", options, s.deal); err != nil {
+		return nil, fmt.Errorf("reading the deals that alerts are about: %w", err)
+	}
+	if err := eachRow(ctx, w, "subject_evidence", options, subjectEvidence, s.evidence); err != nil {
+		return nil, fmt.Errorf("reading the evidence of alerts: %w", err)
+	}
+	return s.of, nil
+}
+
+// subjects are gathered from what the queries answer, one after the other.
+type subjects struct {
+	of     map[churn.ContractKey]alert.Subject
+	owners map[churn.ContractKey]churn.Owners // imported ones supersede what the deal said
+}
+
+// contractRow is a row of subject_contracts.
+type contractRow struct {
+	account  alert.AccountBrief
+	owners   churn.Owners
+	contract alert.ContractBrief
+	arr      churn.OptionalMoney
+}
+
+var subjectContract = []column[contractRow]{
+	get("account_id", texts, func(r *contractRow) *string { return &r.account.AccountID }),
+	get("contract_id", texts, func(r *contractRow) *string { return &r.contract.ContractID }),
+	get("account_name", texts, func(r *contractRow) *string { return &r.account.AccountName }),
+	get("segment", words, func(r *contractRow) *string { return &r.account.Segment }),
+	get("owner", texts, func(r *contractRow) *string { return &r.account.Owner }),
+	get("team", texts, func(r *contractRow) *string { return &r.account.Team }),
+	get("account_executive", texts, func(r *contractRow) *string { return &r.owners.AccountExecutive }),
+	get("account_manager", texts, func(r *contractRow) *string { return &r.owners.AccountManager }),
+	get("deal_id", texts, func(r *contractRow) *string { return &r.contract.DealID }),
+	get("closed_at", instants, func(r *contractRow) *time.Time { return &r.contract.ClosedAt }),
+	get("ends_at", instants, func(r *contractRow) *time.Time { return &r.contract.EndsAt }),
+	get("currency", words, func(r *contractRow) *string { return &r.contract.Currency }),
+	get("arr", money, func(r *contractRow) *churn.OptionalMoney { return &r.arr }),
+	get("hardness", floatsOrNull, func(r *contractRow) **float64 { return &r.contract.Hardness }),
+	get("band", words, func(r *contractRow) *churn.Band { return &r.contract.Band }),
+	get("coverage", floats, func(r *contractRow) *float64 { return &r.contract.Coverage }),
+	getEach("components", words, briefs, func(c *alert.ContributionBrief) *string { return &c.Component }),
+	getEach("component_values", floats, briefs, func(c *alert.ContributionBrief) *float64 { return &c.Value }),
+	getEach("component_points", floats, briefs, func(c *alert.ContributionBrief) *float64 { return &c.Points }),
+	getEach("component_evidence", texts, briefs, func(c *alert.ContributionBrief) *string { return &c.Evidence }),
+	getEach("missing", words, func(r *contractRow) *[]string { return &r.contract.Missing }, theSame),
+	get("model_version", words, func(r *contractRow) *string { return &r.contract.ModelVersion }),
+}
+
+func briefs(r *contractRow) *[]alert.ContributionBrief { return &r.contract.Contributions }
+
+func (s *subjects) contract(r *contractRow) error {
+	c := &r.contract
+	if r.arr.Known {
+		c.ARR = r.arr.Amount.Rescale(2).String()
+	}
+	if c.Contributions == nil {
+		c.Contributions = []alert.ContributionBrief{}
+	}
+	if c.Missing == nil {
+		c.Missing = []string{}
+	}
+	r.owners.Team = r.account.Team
+	account := churn.ContractKey{AccountID: r.account.AccountID}
+	key := churn.ContractKey{AccountID: r.account.AccountID, ContractID: c.ContractID}
+	s.of[account] = alert.Subject{Account: r.account, Evidence: s.of[account].Evidence}
+	s.of[key] = alert.Subject{Account: r.account, Contract: c}
+	s.owners[key] = r.owners
+	return nil
+}
+
+func (s *subjects) deal(scan func(...any) error) error {
+	var key churn.ContractKey
+	var deal, payload string
+	if err := scan(&key.AccountID, &key.ContractID, &deal, &payload); err != nil {
+		return err
+	}
+	subject := s.of[key]
+	if subject.Contract == nil || subject.Contract.DealID != deal {
+		return nil // another deal about the contract, not its base
+	}
+	record, err := churn.DecodeDeal([]byte(payload), time.Time{})
+	if err != nil {
+		return nil // accepted by a build that was less strict: an alert without a brief is better than none
+	}
+	record.Owners = s.owners[key]
+	brief := alert.Handoff(&record, subject.Contract.Score())
+	subject.Brief = &brief
+	s.of[key] = subject
+	return nil
+}
+
+// evidenceRow is a row of subject_evidence.
+type evidenceRow struct {
+	alert.Evidence
+	of churn.ContractKey
+}
+
+var subjectEvidence = []column[evidenceRow]{
+	get("account_id", texts, func(r *evidenceRow) *string { return &r.of.AccountID }),
+	get("contract_id", texts, func(r *evidenceRow) *string { return &r.of.ContractID }),
+	get("ticket_id", texts, func(r *evidenceRow) *string { return &r.TicketID }),
+	get("class", words, func(r *evidenceRow) *string { return &r.Class }),
+	get("strength", words, func(r *evidenceRow) *churn.Strength { return &r.Strength }),
+	get("confidence", floats, func(r *evidenceRow) *float64 { return &r.Confidence }),
+	get("quote", texts, func(r *evidenceRow) *string { return &r.Quote }),
+	get("lag_days", floats, func(r *evidenceRow) *float64 { return &r.LagDays }),
+	get("attempt_at", instants, func(r *evidenceRow) *time.Time { return &r.At }),
+}
+
+func (s *subjects) evidence(r *evidenceRow) error {
+	for _, key := range []churn.ContractKey{r.of, {AccountID: r.of.AccountID}} {
+		subject := s.of[key]
+		if key.ContractID == "" && hasTicket(subject.Evidence, r.Evidence) {
+			continue // an attempt counts once an account, however many contracts it reopens
+		}
+		subject.Evidence = append(subject.Evidence, r.Evidence)
+		s.of[key] = subject
+	}
+	return nil
+}
+
+func hasTicket(all []alert.Evidence, e alert.Evidence) bool {
+	for _, x := range all {
+		if x.TicketID == e.TicketID && x.Class == e.Class {
+			return true
+		}
+	}
+	return false
+}
