@@ -304,17 +304,10 @@ func linkTo(link string, t alert.Transition) string {
 	return strings.NewReplacer("{fingerprint}", url.QueryEscape(t.Fingerprint), "{account}", url.QueryEscape(t.AccountID)).Replace(link)
 }
 
-// subject is what of the published bytes a destination needs beside the transition.
-type subject struct {
-	Account *alert.AccountBrief `json:"account"`
-	Brief   *struct {
-		Text string `json:"text"`
-	} `json:"brief"`
-}
-
-func subjectOf(t alert.Transition) (s subject) {
-	_ = json.Unmarshal(t.Value, &s) // we wrote it; where it cannot be read, the alert goes without
-	return s
+// bodyOf is what was published of a transition. We wrote it; where it cannot be read, the destination goes without.
+func bodyOf(t alert.Transition) alert.Alert {
+	body, _ := alert.Decode(t.Value)
+	return body
 }
 
 var noLabel = regexp.MustCompile(`[^a-zA-Z0-9_]`)
@@ -327,12 +320,10 @@ func (a *Alertmanager) labels(t alert.Transition) map[string]string {
 			labels[name] = value
 		}
 	}
-	account := subjectOf(t).Account
-	if account == nil {
-		account = &alert.AccountBrief{}
+	if account := bodyOf(t).Account; account != nil {
+		set("owner", account.Owner)
+		set("team", account.Team)
 	}
-	set("owner", account.Owner)
-	set("team", account.Team)
 	for name, value := range t.Labels {
 		name = noLabel.ReplaceAllString(name, "_")
 		if name != "" && name[0] >= '0' && name[0] <= '9' {
@@ -361,12 +352,12 @@ func (a *Alertmanager) annotations(t alert.Transition) map[string]string {
 	for name, value := range t.Annotations {
 		set(name, value)
 	}
-	s := subjectOf(t)
-	if s.Account != nil {
-		set("account_name", s.Account.AccountName)
+	body := bodyOf(t)
+	if body.Account != nil {
+		set("account_name", body.Account.AccountName)
 	}
-	if s.Brief != nil {
-		set("brief", s.Brief.Text)
+	if body.Brief != nil {
+		set("brief", body.Brief.Text)
 	}
 	if t.ValueAtRisk.Known {
 		set("value_at_risk", strings.TrimSpace(t.ValueAtRisk.Amount.Trim(0).String()+" "+t.Currency))

@@ -107,7 +107,7 @@ func ownerOf(t alert.Transition) string {
 	if owner := t.Labels["owner"]; owner != "" {
 		return owner
 	}
-	if account := subjectOf(t).Account; account != nil {
+	if account := bodyOf(t).Account; account != nil {
 		return account.Owner
 	}
 	return ""

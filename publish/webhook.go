@@ -153,7 +153,7 @@ func (w *Webhook) Tombstone(_ context.Context, ended []alert.Transition) ([]aler
 // wants reports whether a transition passes the filter.
 func (w *Webhook) wants(t alert.Transition) bool {
 	among := func(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
-	account := subjectOf(t).Account
+	account := bodyOf(t).Account
 	if account == nil {
 		account = &alert.AccountBrief{}
 	}

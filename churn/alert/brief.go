@@ -29,7 +29,8 @@ type HandoffBrief struct {
 }
 
 const (
-	// ReferenceRest is how long a hard-won client is not asked for a reference: the longest lag band (domain.md, "Windows").
+	// ReferenceRest is how long a hard-won client is not asked for a reference. Trouble is looked for at 0-30, 31-90 and 91-180 days
+	// after the close: this is the end of the last.
 	ReferenceRest = 180 * 24 * time.Hour
 
 	briefEntries = 8   // of each list: an alert must stay a small record
