@@ -2,6 +2,7 @@ package consumers
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,4 +35,75 @@ func FuzzReadLetter(f *testing.F) {
 			t.Fatalf("written %+v, read %+v, ours: %v", record, letter, ours)
 		}
 	})
+}
+
+func FuzzReadHeaders(f *testing.F) {
+	f.Add("ce_specversion", "1.0", "ce_time", "2026-03-01T12:00:00Z")
+	f.Add("aftershock-known-at", "2026-03-01T12:00:00Z", "", "")
+	f.Add("ce_specversion", "\xff", "aftershock-known-at", "9999-12-31T23:59:60Z")
+	f.Fuzz(func(t *testing.T, k1, v1, k2, v2 string) {
+		headers := headersOf(k1, v1, k2, v2)
+		occurredAt, knownAt, rejection := broker.ReadHeaders(headers)
+		if rejection != nil {
+			if rejection.Code != churn.CodeBadHeader {
+				t.Errorf("code %s", rejection.Code)
+			}
+			letter := deadLetter(&broker.Record{Headers: headers}, *rejection, time.Unix(0, 0))
+			for _, h := range headers {
+				kept := false
+				for _, l := range letter.Headers {
+					kept = kept || l.Key == h.Key && string(l.Value) == string(h.Value)
+				}
+				if !kept && !strings.HasPrefix(h.Key, "aftershock-") {
+					t.Errorf("header %q is lost", h.Key)
+				}
+			}
+			return
+		}
+		for _, at := range []time.Time{occurredAt, knownAt} {
+			if !at.IsZero() && (at.Year() < 1970 || at.Year() > 2200 || at.Location() != time.UTC || at.Nanosecond()%1e6 != 0) {
+				t.Errorf("%s is not a UTC millisecond of 1970..2200", at)
+			}
+		}
+	})
+}
+
+func TestShorten(t *testing.T) {
+	for _, test := range []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"aäö", 2, "a"}, {"aäö", 3, "aä"}, {"a\xff", 10, "a\uFFFD"}, {"€€", 2, ""},
+	} {
+		if got := shorten(test.in, test.limit); got != test.want {
+			t.Errorf("shorten(%q, %d) = %q, want %q", test.in, test.limit, got, test.want)
+		}
+	}
+}
+
+func TestReplayedDeadLettersSayTheirReasonOnce(t *testing.T) {
+	record := broker.Record{Headers: headersOf("trace", "1", HeaderCode, "bad_money", broker.HeaderKnownAt, "2026-01-01T00:00:00Z")}
+	letter := deadLetter(&record, churn.Rejection{Code: churn.CodeBadTime}, time.Unix(0, 0))
+	got := map[string][]string{}
+	for _, h := range letter.Headers {
+		got[h.Key] = append(got[h.Key], string(h.Value))
+	}
+	if len(got[HeaderCode]) != 1 || got[HeaderCode][0] != "bad_time" || len(got["trace"]) != 1 || len(got[broker.HeaderKnownAt]) != 1 {
+		t.Errorf("headers %v", got)
+	}
+}
+
+// A broken record that a replay of an older build sent names the first one, though no replay noted it.
+func TestDeadLetterNamesTheFirst(t *testing.T) {
+	record := broker.Record{Position: churn.Position{Topic: "deals.closed", Offset: 9},
+		Headers: []broker.Header{{Key: HeaderReplayOf, Value: []byte("deals.closed/3/7")}}}
+	row := Rejected(&record, churn.Rejection{Code: churn.CodeMalformedJSON}, "deals", time.Unix(5, 0))
+	if row.ReplayOf != "deals.closed/3/7" || !row.KnownAt.Equal(time.Unix(5, 0)) {
+		t.Errorf("%+v", row)
+	}
+	record.Headers[0].Value = []byte("somebody else's")
+	if row := Rejected(&record, churn.Rejection{Code: churn.CodeMalformedJSON}, "deals", time.Unix(5, 0)); row.ReplayOf != "" {
+		t.Errorf("%+v", row)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -182,19 +181,5 @@ func TestReplaySaysWhatIsStillRefused(t *testing.T) {
 	}
 	if report.Records != 1 || report.Sent != 1 || len(report.Missing) != 1 || report.Missing[0].Offset != 7 {
 		t.Errorf("%+v", report)
-	}
-}
-
-// A broken record that a replay of an older build sent names the first one, though no replay noted it.
-func TestDeadLetterNamesTheFirst(t *testing.T) {
-	record := broker.Record{Position: churn.Position{Topic: "deals.closed", Offset: 9},
-		Headers: []broker.Header{{Key: consumers.HeaderReplayOf, Value: []byte("deals.closed/3/7")}}}
-	row := consumers.Rejected(&record, churn.Rejection{Code: churn.CodeMalformedJSON}, "deals", time.Unix(5, 0))
-	if row.ReplayOf != "deals.closed/3/7" || !row.KnownAt.Equal(time.Unix(5, 0)) {
-		t.Errorf("%+v", row)
-	}
-	record.Headers[0].Value = []byte("somebody else's")
-	if row := consumers.Rejected(&record, churn.Rejection{Code: churn.CodeMalformedJSON}, "deals", time.Unix(5, 0)); row.ReplayOf != "" {
-		t.Errorf("%+v", row)
 	}
 }

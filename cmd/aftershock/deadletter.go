@@ -146,16 +146,17 @@ newest. Bytes that a terminal would obey, or could not show, are printed as esca
 		err = withKafka(c, func(kafka *broker.Connection) error {
 			show := newBar("reading dead letters")
 			defer show.end()
-			letters, err = findLetters(c.Context(), kafka, filter, asked, limit, show.bytes)
+			search := Search{Code: churn.Code(filter.code), Topic: filter.topic, Positions: asked, Limit: limit}
+			letters, err = search.Find(c.Context(), kafka, show.bytes)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		if filter.asJSON {
-			all := make([]letterJSON, len(letters))
+			all := make([]JSON, len(letters))
 			for i, d := range letters {
-				all[i] = asJSON(d)
+				all[i] = AsJSON(d)
 			}
 			return writeJSON(c.OutOrStdout(), all)
 		}
@@ -173,14 +174,22 @@ newest. Bytes that a terminal would obey, or could not show, are printed as esca
 	return c
 }
 
-// findLetters returns the newest dead letters, newest first, or those that were asked for; a record that was read twice has two, of
-// which the first is shown.
-func findLetters(ctx context.Context, kafka *broker.Connection, f letterFilter, asked []churn.Position, limit int, progress func(done, total int64)) ([]*consumers.DeadLetter, error) {
-	wanted := map[string]bool{}
-	for _, p := range asked {
+// Search is which dead letters are looked for.
+type Search struct {
+	Code      churn.Code       // empty: any
+	Topic     string           // that the record came from; empty: any
+	Positions []churn.Position // of the records; empty: the newest
+	Limit     int              // of the newest
+}
+
+// Find returns the newest dead letters, newest first, or those that were asked for, and it is an error where one of them is not
+// there. A record that was read twice has two dead letters, of which the first is returned. Progress may be nil.
+func (s Search) Find(ctx context.Context, kafka *broker.Connection, progress func(done, total int64)) ([]*consumers.DeadLetter, error) {
+	wanted, limit := map[string]bool{}, s.Limit
+	for _, p := range s.Positions {
 		wanted[p.Path()] = true
 	}
-	if len(asked) > 0 {
+	if len(wanted) > 0 {
 		limit = len(wanted)
 	}
 	var newest []*consumers.DeadLetter
@@ -191,7 +200,7 @@ func findLetters(ctx context.Context, kafka *broker.Connection, f letterFilter, 
 	_, err := consumers.Letters(ctx, kafka, progress, func(d *consumers.DeadLetter) error {
 		path := d.Path()
 		switch {
-		case f.code != "" && string(d.Code) != f.code, f.topic != "" && d.Topic != f.topic:
+		case s.Code != "" && d.Code != s.Code, s.Topic != "" && d.Topic != s.Topic:
 			return nil
 		case len(wanted) > 0 && !wanted[path], seen[path]:
 			return nil
@@ -211,25 +220,25 @@ func findLetters(ctx context.Context, kafka *broker.Connection, f letterFilter, 
 	if err != nil {
 		return nil, err
 	}
-	var missing []string
-	for _, p := range asked {
-		if !seen[p.Path()] {
-			missing = append(missing, p.Path())
-		}
-	}
-	return newest, notFound(kafka, missing)
+	missing := slices.DeleteFunc(slices.Clone(s.Positions), func(p churn.Position) bool { return seen[p.Path()] })
+	return newest, NotFound(kafka.Topics(), missing)
 }
 
-func notFound(kafka *broker.Connection, missing []string) error {
+// NotFound is the error of positions of which no dead letter tells; nil where there are none.
+func NotFound(topics broker.Topics, missing []churn.Position) error {
 	if len(missing) == 0 {
 		return nil
 	}
+	paths := make([]string, len(missing))
+	for i, p := range missing {
+		paths[i] = p.Path()
+	}
 	return fmt.Errorf("no dead letter in %s tells of %s: dead letters are kept for %s (kafka.topics.dead_letter_retention); aftershock deadletter list names positions",
-		kafka.Topics().DeadLetter, strings.Join(missing, ", "), kafka.Topics().DeadLetterRetention)
+		topics.DeadLetter, strings.Join(paths, ", "), topics.DeadLetterRetention)
 }
 
-// letterJSON is a dead letter for a program. Bytes that are no text are in base64.
-type letterJSON struct {
+// JSON is a dead letter for a program. Bytes that are not text are in base64.
+type JSON struct {
 	Position    string       `json:"position"`
 	ReplayOf    string       `json:"replay_of,omitempty"`
 	Code        churn.Code   `json:"code"`
@@ -250,8 +259,9 @@ type headerJSON struct {
 	ValueBase64 string  `json:"value_base64,omitempty"`
 }
 
-func asJSON(d *consumers.DeadLetter) letterJSON {
-	l := letterJSON{
+// AsJSON is the dead letter for a program.
+func AsJSON(d *consumers.DeadLetter) JSON {
+	l := JSON{
 		Position: d.Path(), ReplayOf: d.ReplayOf, Code: d.Code, Field: d.Field, Reason: d.Reason,
 		Timestamp: d.Time.UTC(), RejectedAt: d.RejectedAt.UTC(), Headers: []headerJSON{},
 	}
@@ -350,11 +360,7 @@ func runReplay(c *cobra.Command, replay consumers.Replay) (report consumers.Repl
 			defer show.end()
 			replay.Kafka, replay.Store, replay.Progress = kafka, w, show.bytes
 			report, err = replay.Run(c.Context())
-			var missing []string
-			for _, p := range report.Missing {
-				missing = append(missing, p.Path())
-			}
-			return errors.Join(err, notFound(kafka, missing))
+			return errors.Join(err, NotFound(kafka.Topics(), report.Missing))
 		})
 	})
 	return report, err
