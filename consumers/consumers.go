@@ -13,6 +13,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/consumers/deadletter"
 	"github.com/aftershock/aftershock/dial"
 )
 
@@ -42,7 +43,7 @@ type Consumers struct {
 	Clock      func() time.Time // for stamps; time.Now where nil
 
 	inFlight *semaphore.Weighted
-	letters  *deadLetters
+	letters  *deadletter.Writer
 	lanes    map[string]lane
 
 	mu      sync.Mutex
@@ -125,7 +126,7 @@ func (c *Consumers) prepare() error {
 		c.Clock = time.Now
 	}
 	c.inFlight = semaphore.NewWeighted(c.Config.MaxBytesInFlight)
-	c.letters = newDeadLetters(c.Kafka)
+	c.letters = deadletter.NewWriter(c.Kafka)
 	c.waiting = map[string]int{}
 	return nil
 }
@@ -137,7 +138,7 @@ func (c *Consumers) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() {
-		if err := c.letters.close(); err != nil {
+		if err := c.letters.Close(); err != nil {
 			c.Log.Warn("closing the dead-letter writers", "error", err)
 		}
 	}()

@@ -178,7 +178,14 @@ func (f *fetching[E]) step(live context.Context, reader *broker.PartitionReader,
 	if err != nil {
 		return position, err
 	}
-	err = fetched.Each(func(record *broker.Record) error { return f.take(live, record) })
+	for record, bad := range fetched.Records() {
+		if err = bad; err == nil {
+			err = f.take(live, record)
+		}
+		if err != nil {
+			break
+		}
+	}
 	if fetched.Next > position {
 		f.current.cover(fetched.Next)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/consumers/deadletter"
 )
 
 // settleAll settles chunks in order until live ends. A chunk that is being stored then may still finish, within the drain
@@ -129,11 +130,11 @@ func (w *worker) refuse(ctx, live context.Context, refused []refusal) error {
 	letters := make([]kafka.Message, len(refused))
 	rows := make([]churn.Rejected, len(refused))
 	for i := range refused {
-		letters[i] = deadLetter(&refused[i].record, refused[i].why, now)
-		rows[i] = Rejected(&refused[i].record, refused[i].why, w.source(), now)
+		letters[i] = deadletter.Message(&refused[i].record, refused[i].why, now)
+		rows[i] = deadletter.Rejected(&refused[i].record, refused[i].why, w.source(), now)
 	}
 	err := w.patiently(ctx, live, "writing dead letters", waitDeadLetter, func(ctx context.Context) (err error) {
-		letters, err = w.letters.write(ctx, letters)
+		letters, err = w.letters.Write(ctx, letters)
 		return err
 	})
 	if err != nil {

@@ -33,8 +33,8 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "dead-letters-unacknowledged", replicas: 1,
-		edits: []edit{{"consumers/settle.go", "		letters, err = w.letters.write(ctx, letters)\n",
-			"		go func() { _, _ = w.letters.write(context.WithoutCancel(ctx), letters) }()\n"}},
+		edits: []edit{{"consumers/settle.go", "		letters, err = w.letters.Write(ctx, letters)\n",
+			"		go func() { _, _ = w.letters.Write(context.WithoutCancel(ctx), letters) }()\n"}},
 		// The writing waits at the step; a sound replica waits with it, and commits nothing.
 		scenario: killedAt("consumersBeforeDeadLetters", 3, 2*time.Second), seen: []string{countLost},
 	},
