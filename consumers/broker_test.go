@@ -292,18 +292,12 @@ func readAll(t testing.TB, conn *broker.Connection, topic string) (records []bro
 		t.Fatal(err)
 	}
 	for tp, r := range ranges {
-		reader := conn.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
-		for next := r.Start; next < r.End; {
-			fetched, err := reader.Fetch(within(t), next, time.Second)
+		for r, err := range conn.Read(within(t), tp, r, broker.FetchLimits{MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second}) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := fetched.Each(func(r *broker.Record) error { records = append(records, *r); return nil }); err != nil {
-				t.Fatal(err)
-			}
-			next = fetched.Next
+			records = append(records, *r)
 		}
-		reader.Close()
 	}
 	return records
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/consumers/deadletter"
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
@@ -83,7 +84,7 @@ func (s *Scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 			case rejection == nil:
 				deals = append(deals, deal)
 			case e.Raw:
-				refused = append(refused, consumers.Rejected(&record, *rejection, "deals", e.KnownAt))
+				refused = append(refused, deadletter.Rejected(&record, *rejection, "deals", e.KnownAt))
 			default:
 				return fmt.Errorf("a deal of the test: %w\n%s", rejection, e.Value)
 			}
@@ -93,7 +94,7 @@ func (s *Scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 			case rejection == nil:
 				tickets = append(tickets, ticket)
 			case e.Raw:
-				refused = append(refused, consumers.Rejected(&record, *rejection, "tickets", e.KnownAt))
+				refused = append(refused, deadletter.Rejected(&record, *rejection, "tickets", e.KnownAt))
 			default:
 				return fmt.Errorf("a ticket of the test: %w\n%s", rejection, e.Value)
 			}

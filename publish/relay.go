@@ -210,15 +210,9 @@ func (r *Relay) recover(ctx context.Context) error {
 	if err := r.Destination.Recover(ctx, topics); err != nil {
 		return fmt.Errorf("looking at what %s has: %w", name, err)
 	}
-	gone := map[string]alert.Order{}
-	err = r.Log.Noted(ctx, tombstones(name), func(t alert.Transition) error {
-		gone[t.Fingerprint] = t.Order()
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading which tombstones were published: %w", err)
+	if err := r.readGone(ctx); err != nil {
+		return err
 	}
-	r.gone = gone
 	last, lost, start := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	first := func(of map[string]int64, group string, n int64) {
 		if known, found := of[group]; !found || n < known {
@@ -264,6 +258,20 @@ func (r *Relay) recover(ctx context.Context) error {
 		last[group] = n - 1
 	}
 	r.after, r.recovered = last, true
+	return nil
+}
+
+// readGone reads which tombstones were published.
+func (r *Relay) readGone(ctx context.Context) error {
+	gone := map[string]alert.Order{}
+	err := r.Log.Noted(ctx, tombstones(r.Destination.Name()), func(t alert.Transition) error {
+		gone[t.Fingerprint] = t.Order()
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading which tombstones were published: %w", err)
+	}
+	r.gone = gone
 	return nil
 }
 

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,11 +16,9 @@ import (
 const (
 	batchBytes   = 512 << 10 // of values, in one request
 	batchRecords = 500
-	readWait     = 250 * time.Millisecond
 )
 
-// errEnough ends the reading of a batch that goes beyond what was asked for.
-var errEnough = errors.New("read enough")
+var readLimits = broker.FetchLimits{MinBytes: 1, MaxWait: 250 * time.Millisecond, MaxBytes: 4 << 20}
 
 // Topics delivers to the Kafka topics that transitions name, one partition each, keyed by fingerprint, with the stored bytes and
 // headers. It reads a topic back before it first writes to it, and publishes only what lies above the highest (episode,
@@ -189,46 +186,19 @@ func (d *Topics) readOn(ctx context.Context, topic string, h *heads) (anew bool,
 	}
 	h.next = max(h.next, ranges[tp].Start)
 	foreign := 0
-	err = d.read(ctx, tp, h.next, ranges[tp].End, func(record *broker.Record) error {
+	for record, err := range d.Kafka.Read(ctx, tp, broker.Range{Start: h.next, End: ranges[tp].End}, readLimits) {
+		if err != nil {
+			return anew, fmt.Errorf("reading %s back: %w", topic, err)
+		}
 		if !h.see(record) {
 			foreign++
 		}
-		return nil
-	})
-	if err != nil {
-		return anew, fmt.Errorf("reading %s back: %w", topic, err)
 	}
 	h.next = max(h.next, ranges[tp].End)
 	if foreign > 0 {
 		d.logger().Warn("records that are not alerts of ours were left out", "topic", topic, "records", foreign)
 	}
 	return anew, nil
-}
-
-// read calls do for the records from start up to end.
-func (d *Topics) read(ctx context.Context, tp churn.TopicPartition, start, end int64, do func(*broker.Record) error) error {
-	reader := d.Kafka.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxWait: readWait, MaxBytes: 4 << 20})
-	defer reader.Close()
-	for start < end {
-		fetched, err := reader.Fetch(ctx, start, readWait)
-		if err != nil {
-			return err
-		}
-		err = fetched.Each(func(record *broker.Record) error {
-			if record.Offset >= end {
-				return errEnough
-			}
-			return do(record)
-		})
-		if errors.Is(err, errEnough) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		start = fetched.Next
-	}
-	return nil
 }
 
 // Mend reads what reached the topics since, its own records and those of a holder that woke up too late, and publishes the
@@ -260,15 +230,14 @@ func (d *Topics) republish(ctx context.Context, topic string, h *heads, fingerpr
 	d.logger().Warn("an older transition lies over the present one; publishing the present one again", "topic", topic,
 		"fingerprint", fingerprint, "episode", at.highest.Episode, "sequence", at.highest.Sequence)
 	var present *kafka.Record
-	err = d.read(ctx, churn.TopicPartition{Topic: topic}, at.offset, at.offset+1, func(record *broker.Record) error {
+	for record, err := range d.Kafka.Read(ctx, churn.TopicPartition{Topic: topic}, broker.Range{Start: at.offset, End: at.offset + 1}, readLimits) {
+		if err != nil {
+			return false, fmt.Errorf("reading offset %d of %s again: %w", at.offset, topic, err)
+		}
 		present = &kafka.Record{Key: kafka.NewBytes(record.Key), Value: kafka.NewBytes(record.Value)}
 		for _, header := range record.Headers {
 			present.Headers = append(present.Headers, kafka.Header{Key: header.Key, Value: header.Value})
 		}
-		return nil
-	})
-	if err != nil {
-		return false, fmt.Errorf("reading offset %d of %s again: %w", at.offset, topic, err)
 	}
 	if present == nil {
 		return false, nil

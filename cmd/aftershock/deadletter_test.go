@@ -13,13 +13,13 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/consumers/deadletter"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
 // refusedDeals sends deals that lack their account, has them refused, and returns how a replay mends them.
-func refusedDeals(t *testing.T, s *server, p *pipeline.Pipeline, n int) consumers.Replay {
+func refusedDeals(t *testing.T, s *server, p *pipeline.Pipeline, n int) deadletter.Replay {
 	t.Helper()
 	out := broker.NewProducer(p.Kafka)
 	for i := range n {
@@ -41,7 +41,7 @@ func refusedDeals(t *testing.T, s *server, p *pipeline.Pipeline, n int) consumer
 	if err != nil {
 		t.Fatal(err)
 	}
-	return consumers.Replay{Kafka: p.Kafka, Store: p.Warehouse, Decode: enrichment.Decoders(p.Kafka.Topics()), Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
+	return deadletter.Replay{Kafka: p.Kafka, Store: p.Warehouse, Decode: enrichment.Decoders(p.Kafka.Topics()), Mend: func(_ context.Context, d *deadletter.Letter) ([]byte, error) {
 		if strings.Contains(string(d.Value), "account_id") { // a replay of it was refused
 			return d.Value, nil
 		}
@@ -66,14 +66,14 @@ func consume(t *testing.T, p *pipeline.Pipeline) {
 	}
 }
 
-func replays(t *testing.T, r consumers.Replay, want consumers.ReplayCounts) {
+func replays(t *testing.T, r deadletter.Replay, want deadletter.Counts) {
 	t.Helper()
 	report, err := r.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.ReplayCounts != want {
-		t.Errorf("replayed %+v, want %+v", report.ReplayCounts, want)
+	if report.Counts != want {
+		t.Errorf("replayed %+v, want %+v", report.Counts, want)
 	}
 }
 
@@ -103,10 +103,10 @@ func TestReplayThatDiesHalfWay(t *testing.T) {
 	}
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state ORDER BY state", "open\t700\nsent\t500")
 	// Before anybody reads: what was noted waits; what was sent and not noted is sent twice.
-	replays(t, replay, consumers.ReplayCounts{Waiting: 500, Sent: 700})
+	replays(t, replay, deadletter.Counts{Waiting: 500, Sent: 700})
 	consume(t, p)
 	s.is(t, "SELECT count(), uniqExact(event_id) FROM deal_events", "1700\t1200")
-	replays(t, replay, consumers.ReplayCounts{Accepted: n})
+	replays(t, replay, deadletter.Counts{Accepted: n})
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", "accepted\t1200")
 	// Imported history was known when its header says, the others when their replay was stored.
 	s.is(t, "SELECT event_id FROM deal_events WHERE known_at = '2026-01-03 00:00:00'", "e0")
@@ -124,7 +124,7 @@ func TestReplayFindsWhatIsStored(t *testing.T) {
 	}
 	consume(t, p)
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", "open\t20")
-	replays(t, replay, consumers.ReplayCounts{Accepted: 20})
+	replays(t, replay, deadletter.Counts{Accepted: 20})
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", "accepted\t20")
 	consume(t, p)
 	s.is(t, "SELECT count() FROM deal_events", "20")
@@ -148,7 +148,7 @@ func TestTwoReplaysAtOnce(t *testing.T) {
 	consume(t, p)
 	s.is(t, "SELECT uniqExact(event_id) FROM deal_events", "600")
 	s.is(t, "SELECT count() FROM deals", "0") // no upkeep yet
-	replays(t, replay, consumers.ReplayCounts{Accepted: 600})
+	replays(t, replay, deadletter.Counts{Accepted: 600})
 }
 
 // picky is a warehouse that blames every deal, as one might that is older than the decoder.
@@ -169,7 +169,7 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 	const n = 10
 	replay := refusedDeals(t, s, p, n)
 	for round := range 2 {
-		replays(t, replay, consumers.ReplayCounts{Sent: n})
+		replays(t, replay, deadletter.Counts{Sent: n})
 		p.Consumers.Store = picky{p.Warehouse}
 		consume(t, p)
 		s.is(t, "SELECT countIf(state = 'open'), countIf(state = 'refused_again'), countIf(replay_of != '') FROM dead_letters",
@@ -201,12 +201,12 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 	one.Positions, one.Code = []churn.Position{first, last}, churn.CodeRefusedByStore // the last refusal's
 	report, err := one.Run(t.Context())
 	if err != nil || report.Sent < 1 || report.Sent > 2 || report.Records != report.Sent {
-		t.Fatalf("%+v, %v", report.ReplayCounts, err)
+		t.Fatalf("%+v, %v", report.Counts, err)
 	}
 	rest := replay
-	replays(t, rest, consumers.ReplayCounts{Sent: n - report.Sent, Waiting: report.Sent})
+	replays(t, rest, deadletter.Counts{Sent: n - report.Sent, Waiting: report.Sent})
 	consume(t, p)
-	replays(t, replay, consumers.ReplayCounts{Accepted: n})
+	replays(t, replay, deadletter.Counts{Accepted: n})
 	s.is(t, "SELECT count(), uniqExact(event_id) FROM deal_events", fmt.Sprintf("%d\t%d", n, n))
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", fmt.Sprintf("accepted\t%d", 3*n))
 	s.is(t, "SELECT count() FROM rejections_now WHERE code = 'refused_by_store'", "0") // no news: whoever replays sees them

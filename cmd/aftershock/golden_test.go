@@ -22,11 +22,10 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/consumers/deadletter"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/simulate"
-	"github.com/aftershock/aftershock/warehouse"
 )
 
 var update = flag.Bool("update", false, "write testdata/golden.txt anew")
@@ -80,7 +79,7 @@ var askNow = map[string]string{
 }
 
 // lettersWithout are headers of dead letters that are not compared, and why.
-var lettersWithout = map[string]string{consumers.HeaderTimestamp: "the record's own, as record_time"}
+var lettersWithout = map[string]string{deadletter.HeaderTimestamp: "the record's own, as record_time"}
 
 // TestGolden: what a fixed world makes under a fixed clock is, to the byte, what it made before: the alert log, the topics, and
 // every table and view that people read. With GOLDEN_DIR the rows behind each hash are kept there, so that those of two
@@ -182,7 +181,7 @@ func (s *server) tellGoldenStory(t *testing.T) {
 	}
 
 	s.at(t, goldenSteps[0].until, func(p *pipeline.Pipeline) error {
-		return p.Warehouse.StoreRates(t.Context(), []warehouse.Rate{
+		return p.Warehouse.StoreRates(t.Context(), []churn.Rate{
 			{Currency: "EUR", Rate: decimal.MustParse("1.08"), ValidFrom: goldenBegin.AddDate(-1, 0, 0)},
 			{Currency: "EUR", Rate: decimal.MustParse("1.13"), ValidFrom: goldenBegin.AddDate(0, 10, 0)},
 		}) // none for GBP: what cannot be converted is unknown
@@ -192,7 +191,7 @@ func (s *server) tellGoldenStory(t *testing.T) {
 	s.answerAlerts(t, "first", goldenSteps[0].until)
 	s.at(t, goldenSteps[1].until, func(p *pipeline.Pipeline) error {
 		known := goldenSteps[0].until.AddDate(0, 0, 3)
-		return p.Warehouse.StoreOwners(t.Context(), []warehouse.Owner{
+		return p.Warehouse.StoreOwners(t.Context(), []churn.Owner{
 			{AccountID: "acc-00001", Owners: churn.Owners{AccountManager: "Nora Vance", Team: "Rescue"}, KnownAt: known},
 			{AccountID: "acc-00002", Owners: churn.Owners{AccountExecutive: "Nora Vance"}, KnownAt: known},
 		})
@@ -337,11 +336,11 @@ func (s *server) replayOne(t *testing.T, now time.Time) {
 			if err != nil {
 				return err
 			}
-			r := consumers.Replay{Kafka: p.Kafka, Store: p.Warehouse, Decode: enrichment.Decoders(p.Kafka.Topics()), Clock: p.Clock, Positions: []churn.Position{at},
-				Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
+			r := deadletter.Replay{Kafka: p.Kafka, Store: p.Warehouse, Decode: enrichment.Decoders(p.Kafka.Topics()), Clock: p.Clock, Positions: []churn.Position{at},
+				Mend: func(_ context.Context, d *deadletter.Letter) ([]byte, error) {
 					return []byte(strings.Replace(string(d.Value), `ed_at":null`, `ed_at":"2018-09-10T11:12:13Z"`, 1)), nil
 				}}
-			replays(t, r, consumers.ReplayCounts{Sent: 1})
+			replays(t, r, deadletter.Counts{Sent: 1})
 			return nil
 		})
 	}
@@ -473,30 +472,22 @@ func (s *server) recordsOf(t *testing.T, topic string, without map[string]string
 		}
 		for partition := range len(ranges) {
 			tp := churn.TopicPartition{Topic: topic, Partition: partition}
-			reader := p.Kafka.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxWait: time.Second, MaxBytes: 4 << 20})
-			defer reader.Close()
-			for next := ranges[tp].Start; next < ranges[tp].End; {
-				fetched, err := reader.Fetch(t.Context(), next, time.Second)
+			limits := broker.FetchLimits{MinBytes: 1, MaxWait: time.Second, MaxBytes: 4 << 20}
+			for r, err := range p.Kafka.Read(t.Context(), tp, ranges[tp], limits) {
 				if err != nil {
 					return err
 				}
-				if err := fetched.Each(func(r *broker.Record) error {
-					value := "tombstone"
-					if r.Value != nil {
-						value = fmt.Sprintf("%#q", r.Value)
-					}
-					line := fmt.Sprintf("%#q\t%s", r.Key, value)
-					for _, h := range r.Headers {
-						if _, out := without[h.Key]; !out {
-							line += fmt.Sprintf("\t%s=%#q", h.Key, h.Value)
-						}
-					}
-					records = append(records, line)
-					return nil
-				}); err != nil {
-					return err
+				value := "tombstone"
+				if r.Value != nil {
+					value = fmt.Sprintf("%#q", r.Value)
 				}
-				next = fetched.Next
+				line := fmt.Sprintf("%#q\t%s", r.Key, value)
+				for _, h := range r.Headers {
+					if _, out := without[h.Key]; !out {
+						line += fmt.Sprintf("\t%s=%#q", h.Key, h.Value)
+					}
+				}
+				records = append(records, line)
 			}
 		}
 		return nil

@@ -23,45 +23,44 @@ type guilty struct{}
 func (guilty) Error() string    { return "bad row" }
 func (guilty) RowRefused() bool { return true }
 
-func testWorker() *worker {
+func testConsumers() *Consumers {
 	config := DefaultConfig()
 	config.RetryMin, config.RetryMax = time.Microsecond, time.Microsecond
-	return &worker{
-		Consumers: &Consumers{Config: config, Metrics: NewMetrics(nil), Log: slog.New(slog.DiscardHandler), Clock: time.Now,
-			inFlight: semaphore.NewWeighted(config.MaxBytesInFlight), waiting: map[string]int{}},
-		topic: "deals", partitions: 3,
-	}
+	return &Consumers{Config: config, Metrics: NewMetrics(nil), Log: slog.New(slog.DiscardHandler), Clock: time.Now,
+		inFlight: semaphore.NewWeighted(config.MaxBytesInFlight), waiting: map[string]int{}}
 }
 
-// kept is a block that keeps the events.
+// share is that of a generation that has the topic's three partitions.
+var share = generation{partitions: 3}
+
+// kept is a batch that keeps the events.
 type kept struct{ events []churn.DealEvent }
 
-func (k *kept) Add(e *churn.DealEvent)            { k.events = append(k.events, *e) }
-func (k *kept) Len() int                          { return len(k.events) }
-func (k *kept) Payload(i int) []byte              { return k.events[i].Payload }
-func (k *kept) Reset()                            { k.events = nil }
-func keep() churn.Batch[churn.DealEvent]          { return &kept{} }
-func stampOfDeal(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }
+func (k *kept) Add(e *churn.DealEvent) { k.events = append(k.events, *e) }
+func (k *kept) Len() int               { return len(k.events) }
+func (k *kept) Payload(i int) []byte   { return k.events[i].Payload }
+func (k *kept) Reset()                 { k.events = nil }
 
-func eventLane(insert func(token string, known time.Time, positions []churn.Position) error) *laneOf[churn.DealEvent] {
-	return newLane(
+func eventLane(c *Consumers, insert func(token string, known time.Time, positions []churn.Position) error) *laneOf[churn.DealEvent] {
+	return newTopic("deals", "deals",
 		func(r *broker.Record, e *churn.DealEvent) *churn.Rejection {
 			if string(r.Value) == "bad" {
 				return &churn.Rejection{Code: churn.CodeMalformedJSON}
 			}
 			e.Stamp = stampOf(r, time.Time{})
 			return nil
-		}, stampOfDeal, keep,
-		func(_ context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error {
-			var positions []churn.Position
-			for _, b := range blocks {
-				for _, e := range b.(*kept).events {
-					positions = append(positions, e.Position)
+		}, (*churn.DealEvent).Key, table[churn.DealEvent]{
+			open: func(Store) churn.Batch[churn.DealEvent] { return &kept{} },
+			insert: func(_ Store, _ context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error {
+				var positions []churn.Position
+				for _, b := range batches {
+					for _, e := range b.(*kept).events {
+						positions = append(positions, e.Position)
+					}
 				}
-			}
-			return insert(token, known, positions)
-		},
-	)
+				return insert(token, known, positions)
+			},
+		}).open(c).(*laneOf[churn.DealEvent])
 }
 
 // Whatever rows the store refuses, in however many pieces, and however often it is away between, exactly those rows are refused
@@ -72,7 +71,7 @@ func TestBisectingFindsExactlyTheGuilty(t *testing.T) {
 		bad := map[churn.Position]bool{}
 		away := rapid.SliceOfN(rapid.Bool(), 0, 20).Draw(t, "away")
 		tokens := map[string]bool{}
-		lane := eventLane(func(token string, _ time.Time, positions []churn.Position) error {
+		lane := eventLane(testConsumers(), func(token string, _ time.Time, positions []churn.Position) error {
 			if len(away) > 0 {
 				gone := away[0]
 				away = away[1:]
@@ -98,13 +97,13 @@ func TestBisectingFindsExactlyTheGuilty(t *testing.T) {
 			for o := range n {
 				r := broker.Record{Position: churn.Position{Topic: "deals", Partition: partition, Offset: int64(o), Time: time.UnixMilli(int64(o)).UTC()},
 					Key: fmt.Append(nil, o), Value: fmt.Append(nil, "v", o), Headers: []broker.Header{{Key: "h", Value: fmt.Append(nil, o)}}}
-				lane.add(p, &r)
+				p.decode(&r)
 				want = append(want, r.Position)
 				bad[r.Position] = rapid.Bool().Draw(t, "guilty")
 			}
 			pieces = append(pieces, p)
 		}
-		refused, err := lane.store(context.Background(), context.Background(), testWorker(), pieces)
+		refused, err := lane.insert(context.Background(), context.Background(), share, pieces)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,19 +131,19 @@ func TestBisectingFindsExactlyTheGuilty(t *testing.T) {
 }
 
 func TestStampsAreOfTheAttemptThatStored(t *testing.T) {
-	w := testWorker()
+	c := testConsumers()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	w.Clock = func() time.Time { now = now.Add(time.Minute); return now }
+	c.Clock = func() time.Time { now = now.Add(time.Minute); return now }
 	var seen []time.Time
-	lane := eventLane(func(_ string, known time.Time, _ []churn.Position) error {
+	lane := eventLane(c, func(_ string, known time.Time, _ []churn.Position) error {
 		if seen = append(seen, known); len(seen) < 3 {
 			return errors.New("away")
 		}
 		return nil
 	})
 	p := lane.piece(churn.TopicPartition{Topic: "deals"})
-	lane.add(p, &broker.Record{})
-	if _, err := lane.store(context.Background(), context.Background(), w, []*piece[churn.DealEvent]{p}); err != nil {
+	p.decode(&broker.Record{})
+	if _, err := lane.insert(context.Background(), context.Background(), share, []*piece[churn.DealEvent]{p}); err != nil {
 		t.Fatal(err)
 	}
 	for i, known := range seen {
@@ -155,11 +154,11 @@ func TestStampsAreOfTheAttemptThatStored(t *testing.T) {
 }
 
 func TestATokenNamesPlaceAndContent(t *testing.T) {
-	lane := eventLane(nil)
+	lane := eventLane(testConsumers(), nil)
 	name := func(partition int, value string, offsets ...int64) string {
 		p := lane.piece(churn.TopicPartition{Topic: "deals", Partition: partition})
 		for _, o := range offsets {
-			lane.add(p, &broker.Record{Position: churn.Position{Offset: o}, Value: []byte(value)})
+			p.decode(&broker.Record{Position: churn.Position{Offset: o}, Value: []byte(value)})
 		}
 		return token([]*piece[churn.DealEvent]{p})
 	}
@@ -175,73 +174,73 @@ func TestATokenNamesPlaceAndContent(t *testing.T) {
 	}
 }
 
-// Whatever the sizes and the limits, chunks cover every record of each partition in order, keep within the limits, and give all
+// Whatever the sizes and the limits, batches cover every record of each partition in order, keep within the limits, and give all
 // memory back.
-func TestChunksCoverEverythingWithinBounds(t *testing.T) {
+func TestBatchesCoverEverythingWithinBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := testWorker()
-		w.Config.ChunkRows = rapid.IntRange(1, 20).Draw(t, "rows")
-		w.Config.ChunkBytes = rapid.IntRange(1, 4<<20).Draw(t, "bytes")
-		w.Config.ChunkWait = time.Millisecond
-		w.Config.MaxBytesInFlight = rapid.Int64Range(4*reserveStep, 8*reserveStep).Draw(t, "in flight")
-		w.inFlight = semaphore.NewWeighted(w.Config.MaxBytesInFlight)
+		c := testConsumers()
+		c.Config.ChunkRows = rapid.IntRange(1, 20).Draw(t, "rows")
+		c.Config.ChunkBytes = rapid.IntRange(1, 4<<20).Draw(t, "bytes")
+		c.Config.ChunkWait = time.Millisecond
+		c.Config.MaxBytesInFlight = rapid.Int64Range(4*reserveStep, 8*reserveStep).Draw(t, "in flight")
+		c.inFlight = semaphore.NewWeighted(c.Config.MaxBytesInFlight)
 		sizes := make([][]int, rapid.IntRange(1, 4).Draw(t, "partitions"))
 		for i := range sizes {
 			sizes[i] = rapid.SliceOfN(rapid.IntRange(0, 10<<20), 0, 12).Draw(t, "sizes")
 		}
-		deals := eventLane(nil)
-		w.lanes = map[string]lane{"deals": deals}
+		deals := eventLane(c, nil)
+		c.lanes = map[string]lane{"deals": deals}
 		live, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		pieces, chunks := make(chan *piece[churn.DealEvent]), make(chan *chunk[churn.DealEvent])
+		pieces, batches := make(chan *piece[churn.DealEvent]), make(chan *batch[churn.DealEvent])
 		var reading, gathering sync.WaitGroup
-		gathering.Go(func() { _ = deals.gather(live, w, pieces, chunks) })
+		gathering.Go(func() { _ = deals.gather(live, pieces, batches) })
 		value := make([]byte, 10<<20)
 		left := 0
 		for i := range sizes {
 			left += len(sizes[i])
 			reading.Go(func() {
-				p := &partition{worker: w, tp: churn.TopicPartition{Topic: "deals", Partition: i}}
-				f := &fetching[churn.DealEvent]{lane: deals, partition: p, pieces: pieces, current: deals.piece(p.tp)}
-				defer func() { deals.release(w, f.current) }()
+				tp := churn.TopicPartition{Topic: "deals", Partition: i}
+				p := &partition[churn.DealEvent]{lane: deals, tp: tp, pieces: pieces, current: deals.piece(tp)}
+				defer func() { deals.release(p.current) }()
 				for o, size := range sizes[i] {
 					record := &broker.Record{Position: churn.Position{Topic: "deals", Partition: i, Offset: int64(o)}, Value: value[:size]}
 					if size%5 == 0 {
 						record.Value = []byte("bad")
 					}
-					if err := f.take(live, record); err != nil {
+					if err := p.add(live, record); err != nil {
 						panic(err)
 					}
 				}
-				if err := f.handOverIfAny(live); err != nil {
+				if err := p.handOverIfAny(live); err != nil {
 					panic(err)
 				}
 			})
 		}
 		next := map[int]int64{}
 		for left > 0 {
-			c := <-chunks
-			if c.rows == 0 || c.rows > w.Config.ChunkRows {
-				t.Fatalf("a chunk of %d rows, where %d are the most", c.rows, w.Config.ChunkRows)
+			b := <-batches
+			if b.rows == 0 || b.rows > c.Config.ChunkRows {
+				t.Fatalf("a batch of %d rows, where %d are the most", b.rows, c.Config.ChunkRows)
 			}
-			for _, p := range c.pieces {
+			for _, p := range b.pieces {
 				if p.next != next[p.tp.Partition]+int64(p.rows()) {
 					t.Fatalf("a piece of %d rows of partition %d up to %d after %d", p.rows(), p.tp.Partition, p.next, next[p.tp.Partition])
 				}
 				next[p.tp.Partition] = p.next
 			}
-			for partition, end := range c.next {
+			for partition, end := range b.next {
 				if end != next[partition] {
-					t.Fatalf("partition %d would be committed to %d, though the chunk ends at %d", partition, end, next[partition])
+					t.Fatalf("partition %d would be committed to %d, though the batch ends at %d", partition, end, next[partition])
 				}
 			}
-			left -= c.rows
-			deals.releaseAll(w, c.pieces)
+			left -= b.rows
+			deals.releaseAll(b.pieces)
 		}
 		reading.Wait()
 		cancel()
 		gathering.Wait()
-		if !w.inFlight.TryAcquire(w.Config.MaxBytesInFlight) {
+		if !c.inFlight.TryAcquire(c.Config.MaxBytesInFlight) {
 			t.Fatal("memory was not given back")
 		}
 	})

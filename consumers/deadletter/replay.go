@@ -1,4 +1,4 @@
-package consumers
+package deadletter
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// ReplayStore remembers what replays did, and knows which events arrived.
-type ReplayStore interface {
+// Store remembers what replays did, and knows which events arrived.
+type Store interface {
 	Replays(ctx context.Context, of []string) (map[string][]churn.Replay, error)
 	StoredEvents(ctx context.Context, keys []churn.EventKey) (map[churn.EventKey]bool, error)
 	NoteReplays(ctx context.Context, replays []churn.Replay) error
@@ -28,7 +28,7 @@ type ReplayStore interface {
 // it could note, the event itself is found there. At worst a record is sent twice, and counted once by its event_id.
 type Replay struct {
 	Kafka *broker.Connection
-	Store ReplayStore
+	Store Store
 	Clock func() time.Time // time.Now where nil
 	// Decode tells, for each topic that is consumed, which event a record of it would become, or why it would be refused.
 	Decode map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection)
@@ -38,7 +38,7 @@ type Replay struct {
 	Code      churn.Code // of the last refusal; empty: any
 	Topic     string     // that the record came from; empty: any
 	// Mend makes the value anew; its error says why it could not, or would not. Nil: the value as it is.
-	Mend func(context.Context, *DeadLetter) ([]byte, error)
+	Mend func(context.Context, *Letter) ([]byte, error)
 	// DropHeaders are left out, for one that cannot be read.
 	DropHeaders []string
 	// DryRun decides everything and does nothing.
@@ -60,20 +60,20 @@ const (
 	OutcomeLeftOut  Outcome = "left_out" // by the mend, or because it cannot be sent
 )
 
-// ReplayReport is what became of the records that a replay looked at.
-type ReplayReport struct {
+// Report is what became of the records that a replay looked at.
+type Report struct {
 	DryRun  bool `json:"dry_run"`
 	Records int  `json:"records"` // the sum of the counts that follow
-	ReplayCounts
-	Groups  []ReplayGroup    `json:"groups"`
-	Reasons []ReplayReason   `json:"reasons"`
+	Counts
+	Groups  []Group          `json:"groups"`
+	Reasons []Reason         `json:"reasons"`
 	Repeats int              `json:"repeats"` // dead letters of records of which a later one tells
-	Foreign int              `json:"foreign"` // records of the dead-letter topic that are no dead letters
+	Foreign int              `json:"foreign"` // records of the dead-letter topic that are not dead letters
 	Missing []churn.Position `json:"-"`       // asked for, and not in the topic
 }
 
-// ReplayCounts counts records by outcome.
-type ReplayCounts struct {
+// Counts counts records by outcome.
+type Counts struct {
 	Sent     int `json:"sent"`
 	Accepted int `json:"accepted"`
 	Waiting  int `json:"waiting"`
@@ -81,15 +81,15 @@ type ReplayCounts struct {
 	LeftOut  int `json:"left_out"`
 }
 
-// ReplayGroup counts the records of one topic that were refused for one code.
-type ReplayGroup struct {
+// Group counts the records of one topic that were refused for one code.
+type Group struct {
 	Code  churn.Code `json:"code"`
 	Topic string     `json:"topic"`
-	ReplayCounts
+	Counts
 }
 
-// ReplayReason says why records were not sent.
-type ReplayReason struct {
+// Reason says why records were not sent.
+type Reason struct {
 	Outcome Outcome    `json:"outcome"`
 	Code    churn.Code `json:"code,omitempty"` // of today's refusal
 	Field   string     `json:"field,omitempty"`
@@ -107,28 +107,28 @@ const (
 )
 
 // Run replays until the end that the dead-letter topic has now. The report is also right where an error ends it early.
-func (r *Replay) Run(ctx context.Context) (ReplayReport, error) {
-	report := ReplayReport{DryRun: r.DryRun, Groups: []ReplayGroup{}, Reasons: []ReplayReason{}}
+func (r *Replay) Run(ctx context.Context) (Report, error) {
+	report := Report{DryRun: r.DryRun, Groups: []Group{}, Reasons: []Reason{}}
 	chosen, err := r.choose(ctx, &report)
 	if err != nil || len(chosen.last) == 0 {
 		return report, err
 	}
 	run := &replayRun{Replay: r, report: &report, chosen: chosen, placed: map[*parcel]churn.Position{}}
 	if !r.DryRun {
-		run.writer = newLetterWriter(r.Kafka, "", kafka.Murmur2Balancer{Consistent: true})
+		run.writer = newWriter(r.Kafka, "", kafka.Murmur2Balancer{Consistent: true})
 		for _, w := range []*kafka.Writer{run.writer.many, run.writer.single} {
 			w.Completion = run.acknowledged
 			w.MaxAttempts = 5
 		}
-		defer run.writer.close()
+		defer run.writer.Close()
 	}
-	var batch []*DeadLetter
+	var batch []*Letter
 	bytes := 0
 	flush := func() error {
 		defer func() { batch, bytes = batch[:0], 0 }()
-		return run.settle(ctx, batch)
+		return run.replay(ctx, batch)
 	}
-	_, err = Letters(ctx, r.Kafka, r.progress(1), func(d *DeadLetter) error {
+	_, err = Read(ctx, r.Kafka, r.progress(1), func(d *Letter) error {
 		if at, ok := chosen.last[d.First()]; !ok || at != d.at {
 			return nil
 		}
@@ -152,7 +152,7 @@ type choice struct {
 }
 
 // choose reads the topic once and keeps only places: the values of all dead letters need not fit into memory.
-func (r *Replay) choose(ctx context.Context, report *ReplayReport) (choice, error) {
+func (r *Replay) choose(ctx context.Context, report *Report) (choice, error) {
 	type candidate struct {
 		later [3]int64
 		at    place
@@ -167,7 +167,7 @@ func (r *Replay) choose(ctx context.Context, report *ReplayReport) (choice, erro
 	}
 	letters := 0
 	var err error
-	report.Foreign, err = Letters(ctx, r.Kafka, r.progress(0), func(d *DeadLetter) error {
+	report.Foreign, err = Read(ctx, r.Kafka, r.progress(0), func(d *Letter) error {
 		letters++
 		path, first := d.Path(), d.First()
 		if d.ReplayOf != "" {
@@ -216,9 +216,9 @@ func (r *Replay) progress(pass int64) func(done, total int64) {
 // replayRun is one run: what is decided stands in the report.
 type replayRun struct {
 	*Replay
-	report *ReplayReport
+	report *Report
 	chosen choice
-	writer *deadLetters
+	writer *Writer
 
 	mu     sync.Mutex
 	placed map[*parcel]churn.Position // where the brokers put what they acknowledged
@@ -226,13 +226,13 @@ type replayRun struct {
 
 // parcel is a dead letter on its way back.
 type parcel struct {
-	*DeadLetter
-	value []byte
-	key   churn.EventKey
+	letter *Letter
+	value  []byte
+	key    churn.EventKey
 }
 
-// settle decides about each letter, sends what is to be sent, and notes it.
-func (r *replayRun) settle(ctx context.Context, letters []*DeadLetter) error {
+// replay decides about each letter, sends what is to be sent, and notes it.
+func (r *replayRun) replay(ctx context.Context, letters []*Letter) error {
 	if len(letters) == 0 {
 		return nil
 	}
@@ -269,12 +269,12 @@ func (r *replayRun) settle(ctx context.Context, letters []*DeadLetter) error {
 			send = append(send, p)
 			continue
 		}
-		r.report.count(p.DeadLetter, OutcomeAccepted)
-		notes = append(notes, r.note(p, churn.Position{Topic: p.Topic, Partition: p.Partition, Offset: churn.NotSent}))
+		r.report.count(p.letter, OutcomeAccepted)
+		notes = append(notes, r.note(p, churn.Position{Topic: p.letter.Topic, Partition: p.letter.Partition, Offset: churn.NotSent}))
 	}
 	if r.DryRun {
 		for _, p := range send {
-			r.report.count(p.DeadLetter, OutcomeSent)
+			r.report.count(p.letter, OutcomeSent)
 		}
 		return nil
 	}
@@ -285,7 +285,7 @@ func (r *replayRun) settle(ctx context.Context, letters []*DeadLetter) error {
 	r.mu.Lock()
 	for _, p := range send {
 		if to, acknowledged := r.placed[p]; acknowledged {
-			r.report.count(p.DeadLetter, OutcomeSent)
+			r.report.count(p.letter, OutcomeSent)
 			notes = append(notes, r.note(p, to))
 		}
 	}
@@ -299,7 +299,7 @@ func (r *replayRun) settle(ctx context.Context, letters []*DeadLetter) error {
 }
 
 // open mends and decodes a letter. It returns nil where nothing is to be sent, and has counted why.
-func (r *replayRun) open(ctx context.Context, d *DeadLetter, before []churn.Replay) (*parcel, error) {
+func (r *replayRun) open(ctx context.Context, d *Letter, before []churn.Replay) (*parcel, error) {
 	if !r.Again {
 		for _, b := range before {
 			if b.Stored {
@@ -314,26 +314,26 @@ func (r *replayRun) open(ctx context.Context, d *DeadLetter, before []churn.Repl
 			}
 		}
 	}
-	p := &parcel{DeadLetter: d, value: d.Value}
+	p := &parcel{letter: d, value: d.Value}
 	if r.Mend != nil {
 		var err error
 		if p.value, err = r.Mend(ctx, d); ctx.Err() != nil {
 			return nil, ctx.Err()
 		} else if err != nil {
-			r.report.explain(d, ReplayReason{Outcome: OutcomeLeftOut, Reason: err.Error()})
+			r.report.explain(d, Reason{Outcome: OutcomeLeftOut, Reason: err.Error()})
 			return nil, nil
 		}
 	}
 	record := &broker.Record{Position: d.Position, Key: d.Key, Value: p.value, Headers: r.headers(d)}
 	decode, consumed := r.Decode[d.Topic]
 	if !consumed {
-		r.report.explain(d, ReplayReason{Outcome: OutcomeLeftOut,
+		r.report.explain(d, Reason{Outcome: OutcomeLeftOut,
 			Reason: fmt.Sprintf("it came from topic %s, which nothing consumes now: see kafka.topics.deals, kafka.topics.tickets and kafka.topics.feedback", d.Topic)})
 		return nil, nil
 	}
 	var why *churn.Rejection
 	if p.key, why = decode(record); why != nil {
-		r.report.explain(d, ReplayReason{Outcome: OutcomeRefused, Code: why.Code, Field: why.Field, Reason: why.Reason})
+		r.report.explain(d, Reason{Outcome: OutcomeRefused, Code: why.Code, Field: why.Field, Reason: why.Reason})
 		return nil, nil
 	}
 	p.key.Hash = sha256.Sum256(p.value)
@@ -341,7 +341,7 @@ func (r *replayRun) open(ctx context.Context, d *DeadLetter, before []churn.Repl
 }
 
 // headers are those of the record, and which record it was.
-func (r *replayRun) headers(d *DeadLetter) []broker.Header {
+func (r *replayRun) headers(d *Letter) []broker.Header {
 	kept := slices.DeleteFunc(slices.Clone(d.Headers), func(h broker.Header) bool { return slices.Contains(r.DropHeaders, h.Key) })
 	return append(kept, broker.Header{Key: HeaderReplayOf, Value: []byte(d.First())})
 }
@@ -351,19 +351,19 @@ func (r *replayRun) note(p *parcel, to churn.Position) churn.Replay {
 	if r.Clock != nil {
 		now = r.Clock
 	}
-	return churn.Replay{Of: p.First(), To: to, Key: p.key, At: now().UTC().Truncate(time.Millisecond)}
+	return churn.Replay{Of: p.letter.First(), To: to, Key: p.key, At: now().UTC().Truncate(time.Millisecond)}
 }
 
 // send returns why some were not acknowledged. A record that its topic does not take is left out; anything else ends the run.
 func (r *replayRun) send(ctx context.Context, parcels []*parcel) error {
 	messages := make([]kafka.Message, len(parcels))
 	for i, p := range parcels {
-		messages[i] = kafka.Message{Topic: p.Topic, Key: p.Key, Value: p.value, WriterData: p}
-		for _, h := range r.headers(p.DeadLetter) {
+		messages[i] = kafka.Message{Topic: p.letter.Topic, Key: p.letter.Key, Value: p.value, WriterData: p}
+		for _, h := range r.headers(p.letter) {
 			messages[i].Headers = append(messages[i].Headers, kafka.Header(h))
 		}
 	}
-	left, err := r.writer.write(ctx, messages)
+	left, err := r.writer.Write(ctx, messages)
 	if err == nil || !errors.Is(err, kafka.MessageSizeTooLarge) {
 		return replaying(err)
 	}
@@ -372,8 +372,8 @@ func (r *replayRun) send(ctx context.Context, parcels []*parcel) error {
 		p := m.WriterData.(*parcel)
 		switch err := r.writer.single.WriteMessages(ctx, m); {
 		case errors.Is(err, kafka.MessageSizeTooLarge):
-			r.report.explain(p.DeadLetter, ReplayReason{Outcome: OutcomeLeftOut,
-				Reason: fmt.Sprintf("topic %s refuses a record of this size: see its max.message.bytes", p.Topic)})
+			r.report.explain(p.letter, Reason{Outcome: OutcomeLeftOut,
+				Reason: fmt.Sprintf("topic %s refuses a record of this size: see its max.message.bytes", p.letter.Topic)})
 		case err != nil:
 			return replaying(err)
 		}
@@ -401,7 +401,7 @@ func (r *replayRun) acknowledged(messages []kafka.Message, err error) {
 	}
 }
 
-func (c *ReplayCounts) add(o Outcome) {
+func (c *Counts) add(o Outcome) {
 	switch o {
 	case OutcomeSent:
 		c.Sent++
@@ -416,26 +416,26 @@ func (c *ReplayCounts) add(o Outcome) {
 	}
 }
 
-func (r *ReplayReport) count(d *DeadLetter, o Outcome) {
+func (r *Report) count(d *Letter, o Outcome) {
 	r.Records++
 	r.add(o)
-	i := slices.IndexFunc(r.Groups, func(g ReplayGroup) bool { return g.Code == d.Code && g.Topic == d.Topic })
+	i := slices.IndexFunc(r.Groups, func(g Group) bool { return g.Code == d.Code && g.Topic == d.Topic })
 	if i < 0 {
 		i = len(r.Groups)
-		r.Groups = append(r.Groups, ReplayGroup{Code: d.Code, Topic: d.Topic})
+		r.Groups = append(r.Groups, Group{Code: d.Code, Topic: d.Topic})
 	}
 	r.Groups[i].add(o)
 }
 
 // explain counts a record and keeps why it is not sent.
-func (r *ReplayReport) explain(d *DeadLetter, why ReplayReason) {
+func (r *Report) explain(d *Letter, why Reason) {
 	r.count(d, why.Outcome)
-	same := func(x ReplayReason) bool {
+	same := func(x Reason) bool {
 		return x.Outcome == why.Outcome && x.Code == why.Code && x.Field == why.Field && (why.Code != "" || x.Reason == why.Reason)
 	}
 	i := slices.IndexFunc(r.Reasons, same)
 	if i < 0 && len(r.Reasons) >= maxReasons {
-		why = ReplayReason{Outcome: why.Outcome, Reason: fmt.Sprintf("other reasons, beyond the first %d", maxReasons)}
+		why = Reason{Outcome: why.Outcome, Reason: fmt.Sprintf("other reasons, beyond the first %d", maxReasons)}
 		i = slices.IndexFunc(r.Reasons, same)
 	}
 	if i < 0 {
@@ -446,9 +446,9 @@ func (r *ReplayReport) explain(d *DeadLetter, why ReplayReason) {
 	r.Reasons[i].Records++
 }
 
-func (r *ReplayReport) sort() {
-	slices.SortFunc(r.Groups, func(a, b ReplayGroup) int {
+func (r *Report) sort() {
+	slices.SortFunc(r.Groups, func(a, b Group) int {
 		return strings.Compare(a.Topic+"\x00"+string(a.Code), b.Topic+"\x00"+string(b.Code))
 	})
-	slices.SortStableFunc(r.Reasons, func(a, b ReplayReason) int { return b.Records - a.Records })
+	slices.SortStableFunc(r.Reasons, func(a, b Reason) int { return b.Records - a.Records })
 }

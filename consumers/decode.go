@@ -17,7 +17,7 @@ type Enrichment struct {
 }
 
 // DealEvent turns a record into a deal event, or says why it cannot be one. KnownAt is zero unless a header sets it: otherwise
-// the chunk is stamped when it is stored.
+// its batch is stamped when it is stored.
 func (e Enrichment) DealEvent(record *broker.Record) (churn.DealEvent, *churn.Rejection) {
 	var event churn.DealEvent
 	rejection := e.deal(record, &event)
@@ -87,20 +87,10 @@ func asRejection(err error) *churn.Rejection {
 }
 
 // Decoders tell, for each topic that is consumed, which event a record of it would become, or why it would be refused.
-func (e Enrichment) Decoders(topics broker.Topics) map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection) {
-	return map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection){
-		topics.Deals: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
-			event, why := e.DealEvent(record)
-			return event.Key(), why
-		},
-		topics.Tickets: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
-			event, why := e.TicketEvent(record)
-			return event.Key(), why
-		},
-		topics.Feedback: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
-			var event churn.FeedbackEvent
-			why := feedback(record, &event)
-			return event.Key(), why
-		},
+func (e Enrichment) Decoders(names broker.Topics) map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection) {
+	decoders := map[string]func(*broker.Record) (churn.EventKey, *churn.Rejection){}
+	for _, t := range Topics(names, e) {
+		decoders[t.Name] = t.Decode
 	}
+	return decoders
 }
