@@ -14,6 +14,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/outcomes"
+	"github.com/aftershock/aftershock/demo"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
@@ -192,7 +193,7 @@ func writeBacktest(w io.Writer, r *foretold) error {
 		fmt.Fprintf(&b, ", by the schedule %s", r.Schedule)
 	}
 	b.WriteString("; nothing was published\n\n")
-	t := screenTable("WHAT EACH RULE WOULD HAVE SAID", table.Row{"rule", "severity", "fired", "at start", "told", "resolved", "open at end", "median days open", "no data", "failed"})
+	t := demo.Table("WHAT EACH RULE WOULD HAVE SAID", table.Row{"rule", "severity", "fired", "at start", "told", "resolved", "open at end", "median days open", "no data", "failed"})
 	for _, p := range r.Rules {
 		days := ""
 		if p.OpenDays != nil {
@@ -208,7 +209,7 @@ func writeBacktest(w io.Writer, r *foretold) error {
 	}
 	if len(r.Owners) > 0 {
 		weeks := r.To.Sub(r.From).Hours() / 24 / 7
-		t := screenTable("ALERTS TOLD, BY OWNER", table.Row{"owner", "alerts", "a week", "most in a week"})
+		t := demo.Table("ALERTS TOLD, BY OWNER", table.Row{"owner", "alerts", "a week", "most in a week"})
 		for i, o := range r.Owners {
 			if i == ownersShown {
 				t.SetCaption("%d more are in the output of --json", len(r.Owners)-i)
@@ -223,7 +224,7 @@ func writeBacktest(w io.Writer, r *foretold) error {
 		fmt.Fprintf(&b, "\nfeedback of people: %d applied, %d changed nothing\n", r.Feedback.Applied, r.Feedback.Refused)
 	}
 	if d := r.Difference; d != nil {
-		t := screenTable("WHAT THE OTHER RULES WOULD HAVE SAID OTHERWISE", table.Row{"rule", "fired", "there", "only here", "only there", "there earlier", "later", "told", "told there"})
+		t := demo.Table("WHAT THE OTHER RULES WOULD HAVE SAID OTHERWISE", table.Row{"rule", "fired", "there", "only here", "only there", "there earlier", "later", "told", "told there"})
 		for _, x := range d.Rules {
 			t.AppendRow(table.Row{x.Rule, x.Here, x.There, x.OnlyHere, x.OnlyThere, x.Earlier, x.Later, x.ToldHere, x.Told})
 		}
@@ -235,7 +236,7 @@ func writeBacktest(w io.Writer, r *foretold) error {
 
 // writeOutcomes prints how well each rule did, and how that is to be read.
 func writeOutcomes(b *strings.Builder, o *outcomes.Report) {
-	t := screenTable(fmt.Sprintf("WHAT BECAME OF CONTRACTS: %d TERMS, %d LOST, %d DOWNGRADED", o.Terms, o.Churned, o.Downgraded),
+	t := demo.Table(fmt.Sprintf("WHAT BECAME OF CONTRACTS: %d TERMS, %d LOST, %d DOWNGRADED", o.Terms, o.Churned, o.Downgraded),
 		table.Row{"rule", "precision", "recall", "days ahead", "lift", "verdict"})
 	for _, x := range o.Rules {
 		t.AppendRow(table.Row{x.Rule, shareText(x.Precision), shareText(x.Recall), leadText(x.LeadDays), x.Lift.Text(), x.Verdict})
