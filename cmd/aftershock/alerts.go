@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/user"
 	"strings"
@@ -217,7 +215,8 @@ func alertsShow() *cobra.Command {
 		if asJSON {
 			return writeJSON(c.OutOrStdout(), e)
 		}
-		return e.write(c.OutOrStdout())
+		fmt.Fprint(c.OutOrStdout(), e.Text())
+		return nil
 	}
 	return c
 }
@@ -256,8 +255,8 @@ func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e expl
 	return e, err
 }
 
-// write prints the explanation for a person.
-func (e explained) write(w io.Writer) error {
+// Text is the explanation for a person.
+func (e explained) Text() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { // clients' words are in it
 		b.WriteString(text.VisibleLines(fmt.Sprintf(format, args...)) + "\n")
@@ -312,8 +311,7 @@ func (e explained) write(w io.Writer) error {
 			line("  %s  %s  %s: %s", o.Fingerprint[:min(shown, len(o.Fingerprint))], o.State, o.Rule, o.Summary)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
 func prefixedUnlessEmpty(prefix, text string) string {
@@ -328,20 +326,6 @@ func orNobody(owner string) string {
 		return "nobody"
 	}
 	return owner
-}
-
-// feedbackRecord is Feedback v1 as it is sent (deploy/schemas/churn-feedback.v1.json).
-type feedbackRecord struct {
-	SchemaVersion int        `json:"schema_version"`
-	EventID       string     `json:"event_id"`
-	Fingerprint   string     `json:"fingerprint"`
-	Episode       int        `json:"episode"`
-	Who           string     `json:"who"`
-	What          string     `json:"what"`
-	Until         *time.Time `json:"until,omitempty"`
-	Why           string     `json:"why,omitempty"`
-	Disposition   string     `json:"disposition,omitempty"`
-	At            time.Time  `json:"at"`
 }
 
 func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
@@ -364,17 +348,16 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		now := time.Now().UTC().Truncate(time.Millisecond)
-		f := feedbackRecord{SchemaVersion: churn.SchemaVersion, EventID: "cli-" + rand.Text(), What: string(action), Who: by, Why: why, Disposition: disposition, At: now}
-		if f.Who == "" {
-			f.Who = account()
+		f := churn.Feedback{EventID: "cli-" + rand.Text(), Action: action, By: by, Reason: why, Disposition: churn.Disposition(disposition), OccurredAt: now}
+		if f.By == "" {
+			f.By = account()
 		}
 		if length != "" {
 			d, err := rules.ParseDuration(length)
 			if err != nil || d <= 0 {
 				return usageError{fmt.Errorf("--for: %q is not a duration such as 8h, 2d or 1w", length)}
 			}
-			until := now.Add(d)
-			f.Until = &until
+			f.Until = now.Add(d)
 		}
 		config, err := loadConfig(c)
 		if err != nil {
@@ -403,7 +386,7 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 			if outcome != churn.FeedbackApplied {
 				return fmt.Errorf("%s %s changed nothing: %s", name, f.Fingerprint[:shown], outcome)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:shown], name, f.Who, text.Visible(t.Annotations["summary"]))
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:shown], name, f.By, text.Visible(t.Annotations["summary"]))
 			return nil
 		})
 	}
@@ -421,10 +404,10 @@ func account() string {
 }
 
 // say sends feedback to its topic. What the decoder would refuse is refused here, where somebody reads it.
-func say(ctx context.Context, config pipeline.Config, f feedbackRecord) error {
-	value, err := json.Marshal(f)
+func say(ctx context.Context, config pipeline.Config, f churn.Feedback) error {
+	value, err := f.Encode()
 	if err != nil {
-		return fmt.Errorf("writing feedback: %w", err)
+		return err
 	}
 	if _, err := churn.DecodeFeedback(value, f.Fingerprint, time.Time{}); err != nil {
 		return usageError{fmt.Errorf("this feedback would be refused: %w", err)}
