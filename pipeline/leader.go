@@ -290,16 +290,10 @@ func (l *leader) keepLinks(ctx context.Context) error {
 
 // openPatiently waits for a warehouse that is away.
 func (l *leader) openPatiently(ctx context.Context) error {
-	for {
-		err := l.open(ctx)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		slog.Warn("reading how far upkeep has come; trying again", "error", err)
-		if err := dial.Sleep(ctx, l.Config.Evaluate.UpkeepEvery); err != nil {
-			return err
-		}
-	}
+	return dial.Retry(ctx, dial.Pause{First: firstRetry, Longest: longestRetry}, func() error { return l.open(ctx) }, func(f dial.Failure) bool {
+		slog.Warn("reading how far links have come; trying again", "error", f.Err)
+		return true
+	})
 }
 
 // evaluation is of the rules in force, until the channel is closed.

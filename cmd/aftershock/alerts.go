@@ -217,7 +217,7 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 		_ = c.MarkFlagRequired("disposition")
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		now := time.Now().UTC().Truncate(time.Millisecond)
+		now := clock().UTC().Truncate(time.Millisecond)
 		f := churn.Feedback{EventID: "cli-" + rand.Text(), Action: action, By: by, Reason: why, Disposition: churn.Disposition(disposition), OccurredAt: now}
 		if f.By == "" {
 			f.By = account()
@@ -301,13 +301,13 @@ func say(ctx context.Context, config pipeline.Config, f churn.Feedback) error {
 const outcomePoll = 100 * time.Millisecond
 
 func awaitOutcome(ctx context.Context, w *warehouse.Warehouse, id string, patience time.Duration) (string, error) {
-	deadline := time.Now().Add(patience)
+	deadline := clock().Add(patience)
 	for {
 		outcome, answered, err := w.Outcome(ctx, id)
 		if err != nil || answered {
 			return outcome, err
 		}
-		if time.Now().After(deadline) {
+		if clock().After(deadline) {
 			return "", fmt.Errorf("it was sent, and not applied within %s: is `aftershock run` up? It will be applied when it is; --wait waits longer", patience)
 		}
 		if err := dial.Sleep(ctx, outcomePoll); err != nil {

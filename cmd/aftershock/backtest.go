@@ -49,7 +49,7 @@ says how.`,
 		if err != nil {
 			return err
 		}
-		b := past.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: time.Now().UTC()}
+		b := past.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: clock().UTC()}
 		if from == "" {
 			return usageError{errors.New("--from is missing: a date such as 2025-01-31, or an RFC 3339 time")}
 		}

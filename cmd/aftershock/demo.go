@@ -58,7 +58,7 @@ are missing; those that hold anything already are refused, as the clients are ma
 		if d.Embedded || c.Flags().Changed("log") { // else the configuration has said it
 			slog.SetDefault(slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})))
 		}
-		end := time.Now().UTC().Truncate(24 * time.Hour)
+		end := clock().UTC().Truncate(24 * time.Hour)
 		if at != "" {
 			if end, err = time.Parse(time.RFC3339, at); err != nil {
 				return usageError{fmt.Errorf("--at %q is not an RFC 3339 time such as 2026-01-31T00:00:00Z", at)}

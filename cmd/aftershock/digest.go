@@ -35,7 +35,7 @@ func digestCommand() *cobra.Command {
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
 			}
-			to := time.Now().UTC().Truncate(time.Second)
+			to := clock().UTC().Truncate(time.Second)
 			from := to.AddDate(0, 0, -days)
 			alerts, err := w.Week(c.Context(), from, to)
 			for _, d := range publish.Digests(from, to, alerts) {
