@@ -47,14 +47,14 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 	w := open(t)
 	const batches, rows = 4, 3000
 	for try, after := range []int64{0, 200, 1_000, 50_000, 400_000, 1_000_000, 2_000_000, 3_000_000, 1 << 40} {
-		var chunk []churn.Batch[churn.DealEvent]
+		var all []churn.Batch[churn.DealEvent]
 		for b := range batches {
 			events := make([]churn.DealEvent, rows)
 			for i := range events {
 				events[i] = churn.DealEvent{DealClosed: churn.DealClosed{AccountID: fmt.Sprint("cut", try), DealID: fmt.Sprint(b, "-", i), EventID: fmt.Sprint(b, "-", i), ClosedAt: now()},
 					Stamp: churn.Stamp{Payload: bytes.Repeat([]byte("x"), 100)}}
 			}
-			chunk = append(chunk, batchOf(w.NewDealBlock, events...))
+			all = append(all, batchOf(w.NewDealBlock, events...))
 		}
 		stored := func() string {
 			return lines(t, w, fmt.Sprintf("SELECT toString(count()) FROM deal_events WHERE account_id = 'cut%d'", try), now())
@@ -66,7 +66,7 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		token := fmt.Sprint("cut/", try)
-		err = through.InsertDeals(t.Context(), token, now(), chunk)
+		err = through.InsertDeals(t.Context(), token, now(), all)
 		through.Close()
 		if got := stored(); got != "0\n" && got != fmt.Sprintln(batches*rows) {
 			t.Errorf("cut after %d bytes: %s rows of %d are stored", after, got, batches*rows)
@@ -76,7 +76,7 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 		if cut := after < 1<<40; cut == (err == nil) {
 			t.Errorf("cut after %d bytes: the error is %v", after, err)
 		}
-		if err := w.InsertDeals(t.Context(), token, now(), chunk); err != nil {
+		if err := w.InsertDeals(t.Context(), token, now(), all); err != nil {
 			t.Fatal(err)
 		}
 		if got := stored(); got != fmt.Sprintln(batches*rows) {

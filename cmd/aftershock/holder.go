@@ -20,7 +20,7 @@ import (
 type holder struct {
 	*pipeline
 	positions *consumers.Positions
-	upkeep    *warehouse.Upkeep
+	upkeep    *warehouse.Links
 	looking   sync.Mutex // no upkeep is given older offsets than the one before: it would take the topic for a new one
 	settled   time.Time  // everything that was known by then is visible and linked
 	waited    time.Time  // what was known by then was waited for, in vain
@@ -32,7 +32,7 @@ func (p *pipeline) holder() *holder { return &holder{pipeline: p, positions: p.c
 
 // open goes on where the holder before ended.
 func (h *holder) open(ctx context.Context) (err error) {
-	h.upkeep, err = h.warehouse.OpenUpkeep(ctx, h.writer)
+	h.upkeep, err = h.warehouse.OpenLinks(ctx, h.writer)
 	return err
 }
 
@@ -137,7 +137,7 @@ func (h *holder) bringUpToDate(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	result, err := h.upkeep.To(ctx, committed)
+	result, err := h.upkeep.Update(ctx, committed)
 	for _, tp := range result.Rewound {
 		h.watch.rewound.Inc()
 		slog.Error("taking a partition in again from its start: its topic was made anew, or the consumers' offsets were set back; nothing is counted twice", "partition", tp.String())

@@ -154,7 +154,7 @@ type scratch struct {
 	server     *embedded.ClickHouse
 	config     warehouse.Config
 	enrichment consumers.Enrichment
-	upkeep     *warehouse.Upkeep
+	upkeep     *warehouse.Links
 	offsets    map[churn.TopicPartition]int64
 }
 
@@ -193,7 +193,7 @@ func (s *scratch) Reset(ctx context.Context) error {
 	if err := w.Migrate(ctx); err != nil {
 		return err
 	}
-	s.upkeep, err = w.OpenUpkeep(ctx, "scratch")
+	s.upkeep, err = w.OpenLinks(ctx, "scratch")
 	return err
 }
 
@@ -241,7 +241,7 @@ func (s *scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 	if err := s.StoreRejected(ctx, "", refused); err != nil {
 		return err
 	}
-	_, err := s.upkeep.To(ctx, s.offsets)
+	_, err := s.upkeep.Update(ctx, s.offsets)
 	return err
 }
 
