@@ -125,7 +125,7 @@ type leader struct {
 	*Pipeline
 	positions *broker.Positions // of everything that is consumed
 	facts     *broker.Positions // of what links follow from
-	links     *warehouse.Upkeep
+	links     *warehouse.Links
 
 	updating sync.Mutex // no update of links is given older offsets than the one before: it would take the topic for a new one
 	waiting  sync.Mutex // groups that share a tick wait once, not one after the other
@@ -142,7 +142,7 @@ func (p *Pipeline) leader() *leader {
 
 // open goes on where the leader before ended.
 func (l *leader) open(ctx context.Context) (err error) {
-	l.links, err = l.Warehouse.OpenUpkeep(ctx, l.writer)
+	l.links, err = l.Warehouse.OpenLinks(ctx, l.writer)
 	return err
 }
 
@@ -261,7 +261,7 @@ func (l *leader) update(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	result, err := l.links.To(ctx, committed)
+	result, err := l.links.Update(ctx, committed)
 	for _, tp := range result.Rewound {
 		l.metrics.rewound.Inc()
 		slog.Error("taking a partition in again from its start: its topic was made anew, or the consumers' offsets were set back; nothing is counted twice", "partition", tp.String())
