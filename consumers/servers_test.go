@@ -66,6 +66,7 @@ type memory struct {
 	mu       sync.Mutex
 	deals    map[string]churn.DealEvent // by topic/partition/offset
 	tickets  map[string]churn.TicketEvent
+	feedback map[string]churn.FeedbackEvent
 	rejected map[string]churn.Rejected
 	tokens   map[string]bool
 	calls    int
@@ -76,7 +77,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{deals: map[string]churn.DealEvent{}, tickets: map[string]churn.TicketEvent{}, rejected: map[string]churn.Rejected{},
+	return &memory{deals: map[string]churn.DealEvent{}, tickets: map[string]churn.TicketEvent{}, feedback: map[string]churn.FeedbackEvent{}, rejected: map[string]churn.Rejected{},
 		tokens: map[string]bool{}, changed: make(chan struct{})}
 }
 
@@ -177,7 +178,11 @@ func (m *memory) InsertFeedback(_ context.Context, token string, at time.Time, b
 	for i := range events {
 		ids[i] = events[i].EventID
 	}
-	return m.insert(token, ids, func() {})
+	return m.insert(token, ids, func() {
+		for _, e := range events {
+			m.feedback[position(e.Position)] = e
+		}
+	})
 }
 
 func (m *memory) StoreRejected(_ context.Context, token string, rows []churn.Rejected) error {

@@ -211,6 +211,36 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 	s.is(t, "SELECT count() FROM rejections_now WHERE code = 'refused_by_store'", "0") // no news: whoever replays sees them
 }
 
+// Feedback that was refused, mended and replayed is seen as accepted, by the next replay and in the list.
+func TestAReplayOfFeedbackIsAccepted(t *testing.T) {
+	s := newServer(t)
+	p := pipelineOf(t, s)
+	out := broker.NewProducer(p.kafka)
+	if err := out.Add(t.Context(), p.kafka.Topics().Feedback, "f", []byte(`{"event_id":"e","what":"ack","whom":"ada"}`), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(out.Flush(t.Context()), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	consume(t, p)
+	s.is(t, "SELECT topic, code, state FROM dead_letters", p.kafka.Topics().Feedback+"\tmissing_field\topen")
+	enrichment, err := p.config.Models.enrichment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	replay := deadletter.Replay{Kafka: p.kafka, Store: p.warehouse, Decode: enrichment.Decoders(p.kafka.Topics()),
+		Mend: func(_ context.Context, d *deadletter.Letter) ([]byte, error) {
+			return []byte(strings.Replace(string(d.Value), "whom", "who", 1)), nil
+		}}
+	replays(t, replay, deadletter.Counts{Sent: 1})
+	replays(t, replay, deadletter.Counts{Waiting: 1})
+	s.is(t, "SELECT state FROM dead_letters", "sent")
+	consume(t, p)
+	s.is(t, "SELECT count() FROM feedback", "1")
+	replays(t, replay, deadletter.Counts{Accepted: 1})
+	s.is(t, "SELECT state FROM dead_letters", "accepted")
+}
+
 func TestVisible(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain Ünïcode 漢": "plain Ünïcode 漢", "\x1b[31mred\x07": `\u001b[31mred\u0007`, "\xff\u202e\U000e0001": `\xff\u202e\U000e0001`, "a\nb\t": `a\u000ab\u0009`,
