@@ -108,7 +108,7 @@ func position(p churn.Position) string {
 	return fmt.Sprintf("%s/%d/%d", p.Topic, p.Partition, p.Offset)
 }
 
-// kept is a block that keeps the events.
+// kept is a batch that keeps the events.
 type kept[E any] struct {
 	events []E
 	stamp  func(*E) *churn.Stamp
@@ -119,10 +119,10 @@ func (k *kept[E]) Len() int             { return len(k.events) }
 func (k *kept[E]) Payload(i int) []byte { return k.stamp(&k.events[i]).Payload }
 func (k *kept[E]) Reset()               { k.events = nil }
 
-// known gives the events of some blocks, each dated.
-func known[E any](blocks []churn.Batch[E], known time.Time) []E {
+// known gives the events of some batches, each dated.
+func known[E any](batches []churn.Batch[E], known time.Time) []E {
 	var events []E
-	for _, b := range blocks {
+	for _, b := range batches {
 		k := b.(*kept[E])
 		for _, e := range k.events {
 			if s := k.stamp(&e); s.KnownAt.IsZero() {
@@ -142,8 +142,8 @@ func (m *memory) NewTicketBlock() churn.Batch[churn.TicketEvent] {
 	return &kept[churn.TicketEvent]{stamp: func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp }}
 }
 
-func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.DealEvent]) error {
-	events := known(blocks, at)
+func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, batches []churn.Batch[churn.DealEvent]) error {
+	events := known(batches, at)
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].EventID
@@ -155,8 +155,8 @@ func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, bloc
 	})
 }
 
-func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.TicketEvent]) error {
-	events := known(blocks, at)
+func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, batches []churn.Batch[churn.TicketEvent]) error {
+	events := known(batches, at)
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].EventID
@@ -172,8 +172,8 @@ func (m *memory) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] {
 	return &kept[churn.FeedbackEvent]{stamp: func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp }}
 }
 
-func (m *memory) InsertFeedback(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.FeedbackEvent]) error {
-	events := known(blocks, at)
+func (m *memory) InsertFeedback(_ context.Context, token string, at time.Time, batches []churn.Batch[churn.FeedbackEvent]) error {
+	events := known(batches, at)
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].EventID

@@ -88,7 +88,7 @@ func (l *laneOf[E]) run(ctx context.Context, g generation, assigned []kafka.Part
 	group.Go(func() error { return l.gather(live, pieces, batches) })
 	group.Go(func() error { return l.store(live, g, batches) })
 	if err := group.Wait(); err != nil && ctx.Err() == nil {
-		l.consumers.Log.Warn("giving the partitions up; the group assigns them anew", "topic", l.name, "error", err)
+		l.consumers.Log.Warn("giving up the partitions; the group will assign them again", "topic", l.name, "error", err)
 	}
 }
 
