@@ -316,6 +316,15 @@ func TestRulesBite(t *testing.T) {
 	}
 }
 
+// TestCommandsRun: a package that has a main.go and another name builds, and cannot be run.
+func TestCommandsRun(t *testing.T) {
+	for _, p := range packages(t) {
+		if slices.Contains(p.GoFiles, "main.go") && p.Name != "main" {
+			t.Errorf("%s has a main.go and is package %s", p.name, p.Name)
+		}
+	}
+}
+
 // homeOf is the row of the table for a package: its own, or that of the nearest folder above it where that is beside the house.
 func homeOf(name string) *home {
 	for i, h := range house {
@@ -337,14 +346,14 @@ func external(path string) bool {
 }
 
 type goPackage struct {
-	ImportPath, Dir                             string
+	ImportPath, Dir, Name                       string
 	GoFiles, Imports, TestImports, XTestImports []string
 	name                                        string // path within the module
 }
 
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	command := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,GoFiles,Imports,TestImports,XTestImports", module+"/...")
+	command := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Name,GoFiles,Imports,TestImports,XTestImports", module+"/...")
 	var complaints bytes.Buffer
 	command.Stderr = &complaints
 	said, err := command.Output()

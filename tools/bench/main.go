@@ -5,7 +5,7 @@
 //
 // Servers, generator and each measurement run in processes of their own, so that the memory printed is the pipeline's
 // alone. Start it with: make bench
-package bench
+package main
 
 import (
 	"context"

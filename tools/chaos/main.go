@@ -4,7 +4,7 @@
 // differ. Start it with: make chaos
 //
 // With -sabotage the checker itself is tried: replicas are built with one guarantee taken out, and the checker must see it.
-package chaos
+package main
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 // Command licences lists the licence of every module that is linked into a program, as Markdown, and fails where one is not
 // among those that we may use. What the texts say is recognised by the library that pkg.go.dev uses.
-package licences
+package main
 
 import (
 	"bytes"

@@ -1,7 +1,7 @@
 // Command testsummary reads the events of `go test -json`, prints what `go test` prints, and ends with what was left out
 // and one line of counts: "12 passed, 0 failed, 1 skipped". It exits 1 where a test or a package failed, where nothing
 // ran, and, with CI=true, where a test was left out for a reason that -may-skip does not match.
-package testsummary
+package main
 
 import (
 	"bufio"
