@@ -28,11 +28,12 @@ type evaluation struct {
 	feedback interface {
 		Unapplied(ctx context.Context) ([]churn.FeedbackEvent, error)
 	}
-	publish   func()    // wakes what publishes
-	since     time.Time // when this process began to lead: ticks due before were unattended
-	notifyAll bool      // people are told of every tick, also of those that nobody attended: time is simulated
-	clock     func() time.Time
-	metrics   *metrics
+	listenEvery time.Duration
+	publish     func()    // wakes what publishes
+	since       time.Time // when this process began to lead: ticks due before were unattended
+	notifyAll   bool      // people are told of every tick, also of those that nobody attended: time is simulated
+	clock       func() time.Time
+	metrics     *metrics
 
 	groups []*ruleGroup
 }
@@ -306,5 +307,5 @@ func (l *leader) evaluation() (*evaluation, <-chan struct{}) {
 		HoldoutShare: l.Config.Evaluate.HoldoutShare, Topics: map[string]string{"churn.alerts": topics.Alerts, "churn.handoffs": topics.Handoffs},
 		Source: "aftershock", Writer: l.writer, Overloaded: warehouse.Overloaded,
 	}
-	return &evaluation{engine: e, known: l, feedback: l.Warehouse, publish: l.wake, since: l.Clock(), notifyAll: l.NotifyAll, clock: l.Clock, metrics: l.metrics}, over
+	return &evaluation{engine: e, known: l, feedback: l.Warehouse, listenEvery: listenEvery, publish: l.wake, since: l.Clock(), notifyAll: l.NotifyAll, clock: l.Clock, metrics: l.metrics}, over
 }
