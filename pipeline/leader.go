@@ -136,9 +136,7 @@ type leader struct {
 }
 
 func (p *Pipeline) leader() *leader {
-	facts := p.Consumers.Positions()
-	all := &broker.Positions{Kafka: facts.Kafka, Group: facts.Group, Topics: append(p.Consumers.FeedbackPositions().Topics, facts.Topics...)}
-	return &leader{Pipeline: p, positions: all, facts: facts}
+	return &leader{Pipeline: p, positions: p.Consumers.AllPositions(), facts: p.Consumers.Positions()}
 }
 
 // open goes on where the leader before ended.
@@ -297,8 +295,8 @@ func (l *leader) openPatiently(ctx context.Context) error {
 	})
 }
 
-// evaluation is of the rules in force, until the channel is closed.
-func (l *leader) evaluation() (*evaluation, <-chan struct{}) {
+// evaluation is of the rules in force, until the context ends.
+func (l *leader) evaluation() (*evaluation, context.Context) {
 	set, over := l.rules.current()
 	topics := l.Kafka.Topics()
 	from, _ := l.Config.Evaluate.from() // Validate has read it
