@@ -170,14 +170,9 @@ func (l *leader) evaluate(ctx context.Context) error {
 		v, over := l.evaluation()
 		v.since = since
 		running, stop := context.WithCancel(ctx)
-		go func() {
-			defer stop()
-			select {
-			case <-over:
-			case <-running.Done():
-			}
-		}()
+		release := context.AfterFunc(over, stop)
 		err := v.run(running)
+		release()
 		stop()
 		if err != nil {
 			return err
