@@ -146,7 +146,7 @@ func TestRestartsChangeNothing(t *testing.T) {
 				for _, e := range log.Entries(g) {
 					fmt.Fprintf(&b, "%s %d %s %s %v\n", g, e.N, e.Tick.Format("02 15:04"), e.Status, e.Feedback)
 					for _, x := range e.Transitions {
-						fmt.Fprintf(&b, "  %s %s %d.%d %s %s %q told %+v untold %q %s\n", x.ID, x.Rule, x.Episode, x.Sequence, x.State, x.Reason, x.Annotations["summary"], x.Told, x.Untold, x.Value)
+						fmt.Fprintf(&b, "  %s %s %d.%d %s %s %q told %+v untold %q %s\n", x.ID, x.Rule, x.Episode, x.Sequence, x.State, x.Reason, x.Annotations["summary"], x.Notified, x.Suppressed, x.Value)
 					}
 				}
 			}

@@ -66,13 +66,13 @@ func Digests(from, to time.Time, alerts []alert.Transition) []Digest {
 			of[owner], sums[owner] = d, map[string]decimal.Decimal{}
 		}
 		line := lineOf(t)
-		if t.Untold == alert.UntoldMaximum {
+		if t.Suppressed == alert.SuppressedMaximum {
 			d.Withheld = append(d.Withheld, line)
 		}
-		if t.Told.Episode != t.Episode {
+		if t.Notified.Episode != t.Episode {
 			continue
 		}
-		if !t.Told.First.Before(from) {
+		if !t.Notified.First.Before(from) {
 			d.Fired = append(d.Fired, line)
 		}
 		if !t.State.Open() {

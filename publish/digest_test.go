@@ -39,7 +39,7 @@ func standing(fingerprint, owner string, state alert.State, value string, toldDa
 	t.Value = nil
 	t.StartsAt = monday.AddDate(0, 0, -max(toldDays, 1))
 	if toldDays > 0 {
-		t.Told = alert.Told{Episode: 2, First: t.StartsAt}
+		t.Notified = alert.Notified{Episode: 2, First: t.StartsAt}
 	}
 	t.ValueAtRisk, t.Currency = churn.OptionalMoney{}, ""
 	if value != "" {
@@ -50,11 +50,11 @@ func standing(fingerprint, owner string, state alert.State, value string, toldDa
 
 func week() []alert.Transition {
 	withheld := standing("withheld", "Ana", alert.Firing, "5", 0)
-	withheld.Untold = alert.UntoldMaximum
+	withheld.Suppressed = alert.SuppressedMaximum
 	dollars := standing("dollars", "Ana", alert.Reminder, "7.50", 10)
 	dollars.Currency = "USD"
 	before := standing("unpublished", "Eve", alert.Firing, "1", 0) // of a catch-up: nobody has been told yet
-	before.Untold = alert.UntoldCatchUp
+	before.Suppressed = alert.SuppressedCatchUp
 	return []alert.Transition{
 		standing("new", "Ana", alert.Firing, "100", 2), standing("old", "Ana", alert.Firing, "90", 20), standing("taken", "Ana", alert.Acknowledged, "10.25", 3),
 		dollars, standing("unknown", "Ana", alert.Snoozed, "", 9), standing("over", "Ana", alert.Resolved, "70", 12), withheld,

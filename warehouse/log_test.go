@@ -125,8 +125,8 @@ func distinct() alert.Entry {
 			Identity: map[string]string{"identity": "1", "b": "2"}, Labels: map[string]string{"labels": "3"}, Annotations: map[string]string{"annotations": "4"},
 			AccountID: "account_id", ContractID: "contract_id", ValueAtRisk: churn.MustMoney("-12.5"), Currency: "currency", Topic: "topic", Key: "key",
 			Headers: []alert.Header{{Key: "header_keys", Value: "header_values"}}, Value: []byte("value"), Closed: true, FeedbackID: "feedback_id",
-			By: "feedback_by", Why: "feedback_reason", Disposition: "disposition", Untold: "untold",
-			Told: alert.Told{Episode: 4, State: "told_state", First: day(10), Last: day(11), ThisWeek: 5},
+			By: "feedback_by", Why: "feedback_reason", Disposition: "disposition", Suppressed: "untold",
+			Notified: alert.Notified{Episode: 4, State: "told_state", First: day(10), Last: day(11), ThisWeek: 5},
 		}},
 	}
 }

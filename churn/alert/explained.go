@@ -25,14 +25,14 @@ type Line struct {
 	StartsAt    *time.Time        `json:"starts_at"`
 	By          string            `json:"by,omitempty"`
 	Disposition churn.Disposition `json:"disposition,omitempty"`
-	Untold      Untold            `json:"untold,omitempty"`
+	Suppressed  Suppressed        `json:"untold,omitempty"`
 	Summary     string            `json:"summary"`
 }
 
 func LineOf(t Transition) Line {
 	l := Line{
 		Fingerprint: t.Fingerprint, Episode: t.Episode, State: t.State, Reason: t.Reason, Rule: t.Rule, Severity: t.Severity, AccountID: t.AccountID,
-		ContractID: t.ContractID, Owner: t.Labels["owner"], By: t.By, Disposition: t.Disposition, Untold: t.Untold, Summary: t.Annotations["summary"],
+		ContractID: t.ContractID, Owner: t.Labels["owner"], By: t.By, Disposition: t.Disposition, Suppressed: t.Suppressed, Summary: t.Annotations["summary"],
 	}
 	if t.ValueAtRisk.Known {
 		l.ValueAtRisk, l.Currency = t.ValueAtRisk.Amount.Trim(0).String(), t.Currency
@@ -63,7 +63,7 @@ type Event struct {
 	By          string            `json:"by,omitempty"`
 	Why         string            `json:"why,omitempty"`
 	Disposition churn.Disposition `json:"disposition,omitempty"`
-	Untold      Untold            `json:"untold,omitempty"`
+	Suppressed  Suppressed        `json:"untold,omitempty"`
 }
 
 // Text is the explanation for a person.
@@ -114,7 +114,7 @@ func (e Explained) Text() string {
 		if h.By != "" {
 			said = fmt.Sprintf(" by %s%s%s", h.By, PrefixedUnlessEmpty(": ", h.Why), PrefixedUnlessEmpty(", disposition ", string(h.Disposition)))
 		}
-		line("  %s  episode %d  %s (%s)%s%s", h.At.Format(time.DateTime), h.Episode, h.State, strings.ReplaceAll(h.Reason, "_", " "), said, PrefixedUnlessEmpty(", not told: ", string(h.Untold)))
+		line("  %s  episode %d  %s (%s)%s%s", h.At.Format(time.DateTime), h.Episode, h.State, strings.ReplaceAll(h.Reason, "_", " "), said, PrefixedUnlessEmpty(", not told: ", string(h.Suppressed)))
 	}
 	if len(e.Others) > 0 {
 		line("\nother alerts of the account")

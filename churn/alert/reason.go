@@ -2,16 +2,16 @@ package alert
 
 // Reasons of transitions.
 const (
-	ReasonMet       = "condition_met"       // the row is there, and `for` has passed
-	ReasonWaiting   = "waiting_for"         // the row is there, `for` has not passed: pending
-	ReasonCleared   = "condition_cleared"   // the row is gone
-	ReasonNotHeld   = "condition_not_held"  // the row went before `for` had passed: nobody was told
-	ReasonHolding   = "holding"             // the row is gone, keep_firing_for has not passed
-	ReasonReturned  = "condition_returned"  // the row came back while holding
-	ReasonRemoved   = "rule_removed"        // the rule is gone, or its identity columns changed
-	ReasonRepeated  = "repeat_every_passed" // still firing
-	ReasonEscalated = "escalated"           // nobody acknowledged it within escalate_after
-	ReasonToldLater = "told_later"          // people were not told when it happened, and are now
+	ReasonMet           = "condition_met"       // the row is there, and `for` has passed
+	ReasonWaiting       = "waiting_for"         // the row is there, `for` has not passed: pending
+	ReasonCleared       = "condition_cleared"   // the row is gone
+	ReasonNotHeld       = "condition_not_held"  // the row went before `for` had passed: nobody was told
+	ReasonHolding       = "holding"             // the row is gone, keep_firing_for has not passed
+	ReasonReturned      = "condition_returned"  // the row came back while holding
+	ReasonRemoved       = "rule_removed"        // the rule is gone, or its identity columns changed
+	ReasonRepeated      = "repeat_every_passed" // still firing
+	ReasonEscalated     = "escalated"           // nobody acknowledged it within escalate_after
+	ReasonNotifiedLater = "told_later"          // people were not told when it happened, and are now
 
 	ReasonAcknowledged = "acknowledged"     // a person looks after it
 	ReasonSnoozed      = "snoozed"          // a person wants to hear of it later

@@ -80,8 +80,8 @@ type Transition struct {
 	By           string            // who last gave feedback in this episode
 	Why          string            // what they said
 	Disposition  churn.Disposition // what they found
-	Told         Told
-	Untold       Untold // why this transition, which people would be told, is only stored
+	Notified     Notified
+	Suppressed   Suppressed // why this transition, which people would be told, is only stored
 
 	// Topic, Key, Headers and Value are what is published, fixed when the transition is stored, so that a repeat is the
 	// same bytes. Topic is empty where nothing is published.
@@ -91,8 +91,8 @@ type Transition struct {
 	Value   []byte
 }
 
-// Told is what people were last told of an alert: in the holdout arm, what they would have been.
-type Told struct {
+// Notified is what people were last told of an alert: in the holdout arm, what they would have been.
+type Notified struct {
 	Episode  int // 0: nothing yet
 	State    State
 	First    time.Time // when the episode was first told
@@ -100,13 +100,13 @@ type Told struct {
 	ThisWeek int // how many episodes were first told in the week of First
 }
 
-// Untold is why a transition is only stored.
-type Untold string
+// Suppressed is why a transition is only stored.
+type Suppressed string
 
 const (
-	UntoldHoldout Untold = "holdout"       // the account is in the holdout arm
-	UntoldMaximum Untold = "owner_maximum" // the owner has been told enough this week
-	UntoldCatchUp Untold = "catch_up"      // nobody evaluated then; the final state is told when somebody does
+	SuppressedHoldout Suppressed = "holdout"       // the account is in the holdout arm
+	SuppressedMaximum Suppressed = "owner_maximum" // the owner has been told enough this week
+	SuppressedCatchUp Suppressed = "catch_up"      // nobody evaluated then; the final state is told when somebody does
 )
 
 // Header is one header of a published record.

@@ -104,7 +104,7 @@ func alertTable(alerts []alert.Transition) string {
 		if l.StartsAt != nil {
 			since = l.StartsAt.Format(time.DateOnly)
 		}
-		t.AppendRow(table.Row{l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], state, l.Severity, atRisk(a), since, text.Visible(l.Owner), text.Visible(l.Summary), l.Untold})
+		t.AppendRow(table.Row{l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], state, l.Severity, atRisk(a), since, text.Visible(l.Owner), text.Visible(l.Summary), l.Suppressed})
 	}
 	t.AppendFooter(table.Row{fmt.Sprint(len(alerts), " alerts")})
 	return t.Render()
@@ -189,7 +189,7 @@ func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e aler
 	}
 	history, err := w.History(ctx, t.Fingerprint)
 	for _, h := range history {
-		line := alert.Event{At: h.At, Episode: h.Episode, State: h.State, Reason: h.Reason, Untold: h.Untold}
+		line := alert.Event{At: h.At, Episode: h.Episode, State: h.State, Reason: h.Reason, Suppressed: h.Suppressed}
 		if h.FeedbackID != "" {
 			line.By, line.Why, line.Disposition = h.By, h.Why, h.Disposition
 		}

@@ -76,8 +76,8 @@ func TestThePastIsWhatItWas(t *testing.T) {
 		for _, e := range log.Entries(g.Name) {
 			for _, x := range e.Transitions {
 				reasons[x.Reason]++
-				again = append(again, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%t\t%s\t%d\t%d\t%s\t%s\t%s", g.Name, stamp(e.Tick), stamp(e.At), x.ID, x.State, x.Reason, x.Late, x.Untold,
-					x.Told.Episode, x.Told.ThisWeek, x.Severity, x.By, stamp(x.ResolvedAt)))
+				again = append(again, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%t\t%s\t%d\t%d\t%s\t%s\t%s", g.Name, stamp(e.Tick), stamp(e.At), x.ID, x.State, x.Reason, x.Late, x.Suppressed,
+					x.Notified.Episode, x.Notified.ThisWeek, x.Severity, x.By, stamp(x.ResolvedAt)))
 			}
 		}
 	}

@@ -34,10 +34,10 @@ func (l lifecycle) apply(was alert.Transition, f churn.FeedbackEvent) (t alert.T
 		t.Reason = alert.ReasonJudged
 	}
 	t = l.made(t)
-	if Tellable(t) && was.Told.Episode == was.Episode {
-		l.told(&t)
-	} else if Tellable(t) {
-		t.Untold = was.Untold
+	if Notifies(t) && was.Notified.Episode == was.Episode {
+		l.notified(&t)
+	} else if Notifies(t) {
+		t.Suppressed = was.Suppressed
 	}
 	return t, churn.FeedbackApplied
 }

@@ -105,7 +105,7 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 		}
 		emit(l.cleared(r, was))
 	}
-	out = l.tell(before, out)
+	out = l.notify(before, out)
 	slices.SortStableFunc(out, func(a, b alert.Transition) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
@@ -148,7 +148,7 @@ func OfRule(t alert.Transition) bool { return len(t.Identity) == 0 }
 // next is where a transition goes on from the one before.
 func next(was alert.Transition) alert.Transition {
 	was.Sequence++
-	was.FeedbackID, was.Untold = "", ""
+	was.FeedbackID, was.Suppressed = "", ""
 	return was
 }
 
@@ -201,7 +201,7 @@ func (l lifecycle) begin(r *rules.Rule, a rules.Match, t *alert.Transition) {
 
 // goesOn decides about an open alert whose row is there, and reports whether that changes it.
 func (l lifecycle) goesOn(r *rules.Rule, was alert.Transition, t *alert.Transition) bool {
-	told := was.Told.Episode == was.Episode
+	told := was.Notified.Episode == was.Episode
 	waits := was.State == alert.Firing || was.State == alert.Reminder // that somebody takes it up
 	switch {
 	case !was.HeldSince.IsZero():
@@ -210,9 +210,9 @@ func (l lifecycle) goesOn(r *rules.Rule, was alert.Transition, t *alert.Transiti
 		t.State, t.Reason = alert.Firing, alert.ReasonSnoozeEnded
 	case !told || l.unattended:
 		return false
-	case waits && r.EscalateAfter > 0 && !was.Escalated && !l.at.Before(was.Told.First.Add(r.EscalateAfter)):
+	case waits && r.EscalateAfter > 0 && !was.Escalated && !l.at.Before(was.Notified.First.Add(r.EscalateAfter)):
 		t.State, t.Reason, t.Escalated, t.Severity = alert.Reminder, alert.ReasonEscalated, true, r.EscalateSeverity
-	case waits && r.RepeatEvery > 0 && !l.at.Before(was.Told.Last.Add(r.RepeatEvery)):
+	case waits && r.RepeatEvery > 0 && !l.at.Before(was.Notified.Last.Add(r.RepeatEvery)):
 		t.State, t.Reason = alert.Reminder, alert.ReasonRepeated
 	default:
 		return false

@@ -357,7 +357,7 @@ func TestAnOwnerIsToldOfTheLargestFirst(t *testing.T) {
 			before[x.Fingerprint] = x
 			how := "told"
 			if !published(x) {
-				how = string(x.Untold)
+				how = string(x.Suppressed)
 			}
 			said = append(said, fmt.Sprintf("%s %s %s", x.AccountID, x.Reason, how))
 		}

@@ -11,9 +11,9 @@ import (
 // OwnerLabel names the person or team that an alert is for.
 const OwnerLabel = "owner"
 
-// Tellable reports whether people would be told of a transition: not of an episode that never fired, nor of what happens
+// Notifies reports whether people would be told of a transition: not of an episode that never fired, nor of what happens
 // between the telling of a firing and of its end.
-func Tellable(t alert.Transition) bool {
+func Notifies(t alert.Transition) bool {
 	switch t.Reason {
 	case alert.ReasonHolding, alert.ReasonReturned, alert.ReasonLeft, alert.ReasonJudged:
 		return false
@@ -22,10 +22,10 @@ func Tellable(t alert.Transition) bool {
 }
 
 // published reports whether a transition leaves the house.
-func published(t alert.Transition) bool { return Tellable(t) && t.Untold == "" }
+func published(t alert.Transition) bool { return Notifies(t) && t.Suppressed == "" }
 
-// tell decides which changes of a tick people are told of, and of what they were not told before.
-func (l lifecycle) tell(before prior, changes []alert.Transition) []alert.Transition {
+// notify decides which changes of a tick people are told of, and of what they were not told before.
+func (l lifecycle) notify(before prior, changes []alert.Transition) []alert.Transition {
 	changed := make(prior, len(changes))
 	for _, t := range changes {
 		changed[t.Fingerprint] = t
@@ -35,13 +35,13 @@ func (l lifecycle) tell(before prior, changes []alert.Transition) []alert.Transi
 		t := &changes[i]
 		was := before[t.Fingerprint]
 		switch {
-		case !Tellable(*t):
+		case !Notifies(*t):
 		case l.unattended:
-			t.Untold = alert.UntoldCatchUp
-		case t.State == alert.Resolved && t.Told.Episode != t.Episode && was.Untold == alert.UntoldMaximum:
-			t.Untold = alert.UntoldMaximum // its owner need not hear of the end alone
-		case t.State == alert.Resolved || t.Told.Episode == t.Episode:
-			l.told(t)
+			t.Suppressed = alert.SuppressedCatchUp
+		case t.State == alert.Resolved && t.Notified.Episode != t.Episode && was.Suppressed == alert.SuppressedMaximum:
+			t.Suppressed = alert.SuppressedMaximum // its owner need not hear of the end alone
+		case t.State == alert.Resolved || t.Notified.Episode == t.Episode:
+			l.notified(t)
 		default:
 			waiting = append(waiting, t)
 		}
@@ -52,19 +52,19 @@ func (l lifecycle) tell(before prior, changes []alert.Transition) []alert.Transi
 	var late []alert.Transition
 	for _, fingerprint := range before.those(func(was alert.Transition) bool { return owed(was) && !changed.has(was.Fingerprint) }) {
 		t := next(before[fingerprint])
-		t.Reason = alert.ReasonToldLater
+		t.Reason = alert.ReasonNotifiedLater
 		late = append(late, l.made(t))
 	}
 	for i := range late {
 		if late[i].State == alert.Resolved {
-			l.told(&late[i])
+			l.notified(&late[i])
 		} else {
 			waiting = append(waiting, &late[i])
 		}
 	}
 	l.ration(before, changed, waiting)
 	// Who was not told before and is not told now stays as it was: that is no change.
-	late = slices.DeleteFunc(late, func(t alert.Transition) bool { return t.Untold == alert.UntoldMaximum })
+	late = slices.DeleteFunc(late, func(t alert.Transition) bool { return t.Suppressed == alert.SuppressedMaximum })
 	return append(changes, late...)
 }
 
@@ -75,35 +75,35 @@ func owed(was alert.Transition) bool {
 	}
 	switch was.State {
 	case alert.Firing, alert.Reminder:
-		return was.Told.Episode != was.Episode
+		return was.Notified.Episode != was.Episode
 	case alert.Resolved: // in a catch-up: the end, or beginning and end at once
-		return was.Untold == alert.UntoldCatchUp && (was.Told.Episode != was.Episode || was.Told.State != alert.Resolved)
+		return was.Suppressed == alert.SuppressedCatchUp && (was.Notified.Episode != was.Episode || was.Notified.State != alert.Resolved)
 	}
 	return false
 }
 
-// told notes that people are told of a transition. In the holdout arm they are not, and it is noted all the same: both arms
+// notified notes that people are told of a transition. In the holdout arm they are not, and it is noted all the same: both arms
 // are to differ in nothing else.
-func (l lifecycle) told(t *alert.Transition) {
+func (l lifecycle) notified(t *alert.Transition) {
 	if t.Arm == alert.Holdout {
-		t.Untold = alert.UntoldHoldout
+		t.Suppressed = alert.SuppressedHoldout
 	}
-	if t.Told.Episode != t.Episode {
-		if !Week(t.Told.First, l.zone).Equal(Week(l.at, l.zone)) {
-			t.Told.ThisWeek = 0
+	if t.Notified.Episode != t.Episode {
+		if !Week(t.Notified.First, l.zone).Equal(Week(l.at, l.zone)) {
+			t.Notified.ThisWeek = 0
 		}
-		t.Told.Episode, t.Told.First = t.Episode, l.at
-		t.Told.ThisWeek++
+		t.Notified.Episode, t.Notified.First = t.Episode, l.at
+		t.Notified.ThisWeek++
 	}
-	t.Told.State, t.Told.Last = t.State, l.at
+	t.Notified.State, t.Notified.Last = t.State, l.at
 }
 
 // ration tells each owner of the alerts with most value at risk, up to the maximum of the week.
 func (l lifecycle) ration(before, changed prior, waiting []*alert.Transition) {
 	room := map[string]int{}
 	count := func(t alert.Transition) {
-		if t.Arm != alert.Holdout && t.Told.ThisWeek > 0 && Week(t.Told.First, l.zone).Equal(Week(l.at, l.zone)) {
-			room[t.Labels[OwnerLabel]] -= t.Told.ThisWeek
+		if t.Arm != alert.Holdout && t.Notified.ThisWeek > 0 && Week(t.Notified.First, l.zone).Equal(Week(l.at, l.zone)) {
+			room[t.Labels[OwnerLabel]] -= t.Notified.ThisWeek
 		}
 	}
 	if l.maximum > 0 {
@@ -123,12 +123,12 @@ func (l lifecycle) ration(before, changed prior, waiting []*alert.Transition) {
 		owner := t.Labels[OwnerLabel]
 		if l.maximum > 0 && t.Arm != alert.Holdout {
 			if room[owner]+l.maximum <= 0 {
-				t.Untold = alert.UntoldMaximum
+				t.Suppressed = alert.SuppressedMaximum
 				continue
 			}
 			room[owner]--
 		}
-		l.told(t)
+		l.notified(t)
 	}
 }
 

@@ -60,7 +60,7 @@ type PastAlert struct {
 	Currency    string            `json:"currency,omitempty"`
 	FiredAt     time.Time         `json:"fired_at"`
 	ToldAt      *time.Time        `json:"told_at"` // null: people would not have been told; Untold says why
-	Untold      alert.Untold      `json:"untold,omitempty"`
+	Untold      alert.Suppressed  `json:"untold,omitempty"`
 	ResolvedAt  *time.Time        `json:"resolved_at"` // null: open at the end
 	Why         string            `json:"why_resolved,omitempty"`
 	Late        bool              `json:"late,omitempty"`
@@ -170,10 +170,10 @@ func (r *Report) read(set *rules.Set, log *engine.MemoryLog) {
 
 // follow takes in a transition of the episode.
 func (a *PastAlert) follow(t alert.Transition) {
-	if a.ToldAt == nil && engine.Tellable(t) {
-		a.Untold = t.Untold
-		if t.Untold == "" && t.Told.Episode == t.Episode {
-			a.ToldAt = alert.Instant(t.Told.First)
+	if a.ToldAt == nil && engine.Notifies(t) {
+		a.Untold = t.Suppressed
+		if t.Suppressed == "" && t.Notified.Episode == t.Episode {
+			a.ToldAt = alert.Instant(t.Notified.First)
 		}
 	}
 	if t.State == alert.Resolved && a.ResolvedAt == nil {
