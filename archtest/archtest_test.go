@@ -11,6 +11,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -67,7 +68,7 @@ var house = []home{
 	{"consumers/deadletter", parts, allGround, "a dead letter is read and sent again without any consumer"},
 	{"rules", parts, facts, "what a person writes is read without engine, warehouse or broker"},
 	{"rules/engine", parts, slices.Concat(facts, []string{"rules"}), "it is driven by the leader and by the past, and calls neither"},
-	{"rules/past", parts, slices.Concat(facts, []string{"rules", "rules/engine"}), "the past is the engine over other instants"},
+	{"rules/past", parts, slices.Concat(facts, []string{"rules", "rules/engine", "dial"}), "the past is the engine over other instants; it waits outages out"},
 	{"warehouse", parts, slices.Concat(facts, []string{"dial"}), anotherPart},
 	{"publish", parts, allGround, anotherPart},
 	{"console", parts, slices.Concat(facts, []string{"dial"}), anotherPart},
@@ -102,8 +103,8 @@ var fenced = []struct {
 }{
 	{"github.com/robfig/cron", []string{"rules"},
 		"its handling of daylight saving and of odd input is corrected in one place (docs/adr/0008)"},
-	{"github.com/segmentio/kafka-go", []string{"broker", "consumers", "publish", "cmd/aftershock", "testservers", "tools"},
-		"its defaults lose data or wait: whoever reads or writes Kafka does it through what broker sets up; cmd has the producer of import and simulate"},
+	{"github.com/segmentio/kafka-go", []string{"broker", "consumers", "publish", "pipeline", "testservers", "tools"},
+		"its defaults lose data or wait: whoever reads or writes Kafka does it through what broker sets up"},
 	{"github.com/ClickHouse/clickhouse-go", []string{"warehouse", "embedded", "testservers"},
 		"values are checked before the driver, which damages some without an error, in one place"},
 	{"github.com/shopspring/decimal", []string{"warehouse"},
@@ -113,12 +114,12 @@ var fenced = []struct {
 		"it is the embedded broker, and what the chaos test reads topics with, apart from the pipeline, which speaks through kafka-go"},
 	{"github.com/ebitengine/purego", []string{"embedded"}, "only the embedded ClickHouse loads a shared library"},
 	{"github.com/itchyny/gojq", []string{"sources"}, "mappings are a matter of sources"},
-	{"github.com/goccy/go-yaml", []string{"rules", "cmd/aftershock"}, "YAML is read where a person writes it: rules and configuration"},
-	{"github.com/caarlos0/env", []string{"cmd/aftershock"}, "parts are given their configuration and never look for it"},
+	{"github.com/goccy/go-yaml", []string{"rules", "config"}, "YAML is read where a person writes it: rules and configuration"},
+	{"github.com/caarlos0/env", []string{"config"}, "parts are given their configuration and never look for it"},
 	{"gonum.org/v1/gonum", []string{"churn/outcomes"}, "statistics are told in one place, with the intervals that belong to them"},
 	{"github.com/spf13/cobra", []string{"cmd/aftershock"}, "parts do not know that there is a command line"},
-	{"github.com/jedib0t/go-pretty", []string{"cmd/aftershock"}, "what a person sees in a terminal is made in cmd"},
-	{"github.com/prometheus/client_golang", []string{"consumers", "publish", "console", "cmd/aftershock"},
+	{"github.com/jedib0t/go-pretty", []string{"cmd/aftershock", "demo"}, "what a person sees in a terminal is made in cmd"},
+	{"github.com/prometheus/client_golang", []string{"consumers", "publish", "console", "pipeline"},
 		"the pure parts return what happened; whoever runs them counts it"},
 }
 
@@ -365,4 +366,96 @@ func packages(t *testing.T) []goPackage {
 		t.Fatalf("only %d packages were found", len(all))
 	}
 	return all
+}
+
+// TestCmdOnlyWires keeps out of the commands what belongs to a part: clocks, goroutines, templates and wide interfaces. SQL is kept
+// out of all parts by TestSQLStandsInFiles.
+func TestCmdOnlyWires(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.name != "cmd/aftershock" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, why := range wiringFaults(file) {
+				t.Errorf("%s: %s", name, why)
+			}
+		}
+	}
+}
+
+// wiringFaults says what of a file is no wiring.
+func wiringFaults(file *ast.File) (faults []string) {
+	for _, imported := range file.Imports {
+		if path, _ := strconv.Unquote(imported.Path.Value); path == "text/template" || path == "html/template" {
+			faults = append(faults, "it imports "+path+": what is filled in belongs to the part that knows its words")
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			faults = append(faults, "it starts a goroutine: a part's Run does that, and waits for it")
+		case *ast.CallExpr:
+			if s, ok := n.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "Now" {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" {
+					faults = append(faults, "it asks time.Now: use the clock that is handed on")
+				}
+			}
+		case *ast.InterfaceType:
+			if n.Methods.NumFields() > 3 {
+				faults = append(faults, "it declares an interface of more than three methods: that is a part's business")
+			}
+		}
+		return true
+	})
+	return faults
+}
+
+// TestPipelineStaysSmall keeps the floor where parts are joined from becoming a second cmd.
+func TestPipelineStaysSmall(t *testing.T) {
+	const most = 1500
+	lines := 0
+	for _, p := range packages(t) {
+		if p.name != "pipeline" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines += bytes.Count(text, []byte("\n"))
+		}
+		for _, imported := range p.Imports {
+			for _, no := range []string{"github.com/spf13", "github.com/jedib0t", "github.com/ClickHouse", "flag", "text/template", "html/template"} {
+				if under(imported, no) {
+					t.Errorf("pipeline imports %s: it joins the parts and neither prints, nor reads flags, nor speaks to a server itself", imported)
+				}
+			}
+		}
+	}
+	if lines > most {
+		t.Errorf("pipeline has %d lines, more than %d: what of it is a part's?", lines, most)
+	}
+}
+
+// TestWiringFaultsBite makes sure that the rules for cmd forbid what they should.
+func TestWiringFaultsBite(t *testing.T) {
+	source := `package main
+import "text/template"
+type wide interface { A(); B(); C(); D() }
+func f() { go f(); _ = time.Now() }
+var clock = time.Now
+`
+	file, err := parser.ParseFile(token.NewFileSet(), "x.go", source, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults := wiringFaults(file); len(faults) != 4 {
+		t.Errorf("%q", faults)
+	}
 }

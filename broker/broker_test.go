@@ -362,8 +362,11 @@ func readAll(t testing.TB, conn *broker.Connection, tp churn.TopicPartition, fro
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := fetched.Each(func(r *broker.Record) error { each(r); return nil }); err != nil {
-			t.Fatal(err)
+		for r, err := range fetched.Records() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			each(r)
 		}
 		from = fetched.Next
 	}

@@ -2,11 +2,9 @@ package broker
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -102,32 +100,15 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, c.Topics.Validate())...)
 }
 
-func (s SASL) password() (string, error) {
-	if s.PasswordFile == "" {
-		return string(s.Password), nil
-	}
-	content, err := os.ReadFile(s.PasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("reading the Kafka password: %w", err)
-	}
-	return strings.TrimRight(string(content), "\r\n"), nil
-}
-
 func (t TLS) config() (*tls.Config, error) {
 	if !t.Enabled {
 		return nil, nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the certificates to trust: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading the certificates to trust: %s holds no PEM certificate", t.CAFile)
-		}
+	config, err := dial.TLS("the certificates to trust", t.CAFile)
+	if err != nil {
+		return nil, err
 	}
+	config.ServerName = t.ServerName
 	if t.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {

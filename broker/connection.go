@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aftershock/aftershock/dial"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
@@ -98,7 +99,7 @@ func (c *Connection) explain(doing string, err error) error {
 }
 
 func hint(err error, config Config) string {
-	var dial *net.OpError
+	var dialling *net.OpError
 	var notTLS tls.RecordHeaderError
 	var handshake handshakeError
 	var alert tls.AlertError
@@ -122,7 +123,7 @@ func hint(err error, config Config) string {
 		return " (the broker does not speak TLS there: check kafka.brokers and kafka.tls.enabled)"
 	case errors.As(err, &alert):
 		return " (the broker refused our side of TLS: check kafka.tls.cert_file and key_file)"
-	case errors.As(err, &dial) && dial.Op == "dial":
+	case errors.As(err, &dialling) && dialling.Op == "dial":
 		return " (is it running, and is kafka.brokers right?)"
 	case !config.TLS.Enabled && config.SASL.Mechanism == "":
 		return " (does it expect TLS or SASL? see kafka.tls.enabled and kafka.sasl.mechanism)"
@@ -138,7 +139,7 @@ func (s SASL) mechanism() (sasl.Mechanism, error) {
 	if s.Mechanism == "" {
 		return nil, nil
 	}
-	password, err := s.password()
+	password, err := dial.ReadSecret("the Kafka password", s.Password, s.PasswordFile)
 	if err != nil {
 		return nil, err
 	}

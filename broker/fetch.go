@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"time"
 
@@ -69,7 +70,7 @@ func (c *Connection) Reader(tp churn.TopicPartition, limits FetchLimits) *Partit
 type Fetched struct {
 	Start int64 // the first offset that the partition still holds
 	End   int64 // the last stable offset: every record below it is decided
-	// Next is where to go on; it moves while Each runs and passes over gaps, markers and aborted records.
+	// Next is where to go on; it moves while Records are read, and passes over gaps, markers and aborted records.
 	Next int64
 
 	partition churn.TopicPartition
@@ -101,6 +102,31 @@ func (r *PartitionReader) Fetch(ctx context.Context, offset int64, wait time.Dur
 		return nil, ctx.Err()
 	}
 	return nil, fmt.Errorf("fetching %s from offset %d: %w", r.partition, offset, err)
+}
+
+// Read yields the records of a partition within a range of offsets, and at last an error, if there is one. A record is reused for
+// the next one; what it points to is not.
+func (c *Connection) Read(ctx context.Context, tp churn.TopicPartition, within Range, limits FetchLimits) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
+		reader := c.Reader(tp, limits)
+		defer reader.Close()
+		for next := within.Start; next < within.End; {
+			fetched, err := reader.Fetch(ctx, next, limits.MaxWait)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for record, err := range fetched.Records() {
+				if err == nil && record.Offset >= within.End {
+					return
+				}
+				if !yield(record, err) || err != nil {
+					return
+				}
+			}
+			next = fetched.Next
+		}
+	}
 }
 
 // Close drops the connection.

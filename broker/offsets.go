@@ -117,6 +117,9 @@ func (c *Connection) committed(ctx context.Context, group string, topics []strin
 	if err == nil {
 		err = response.Error
 	}
+	if errors.Is(err, kafka.GroupIdNotFound) { // some brokers know no group before it has members or offsets
+		return map[churn.TopicPartition]int64{}, nil
+	}
 	if err != nil {
 		return nil, c.explain("reading the committed offsets of group "+group, err)
 	}

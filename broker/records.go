@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -38,9 +39,18 @@ type batch struct {
 	records      []byte
 }
 
-// Each calls do for every committed record at or after the offset that was asked for, in order, and moves Next behind it. The
-// record is reused for the next call; what it points to is not. An error of do ends the walk, with Next at that record.
-func (f *Fetched) Each(do func(*Record) error) error {
+// Records yields every committed record at or after the offset that was asked for, in order, and at last an error, if there is one.
+// A record is reused for the next one; what it points to is not. Next moves behind a record when the next one is asked for: a loop
+// that breaks off leaves it at the record that it broke off at.
+func (f *Fetched) Records() iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
+		if err := f.walk(yield); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+func (f *Fetched) walk(yield func(*Record, error) bool) error {
 	slices.SortFunc(f.aborted, func(a, b abortedTransaction) int { return cmp.Compare(a.first, b.first) })
 	abortedNow := map[int64]bool{}
 	record := Record{Position: churn.Position{Topic: f.partition.Topic, Partition: f.partition.Partition}}
@@ -62,7 +72,7 @@ func (f *Fetched) Each(do func(*Record) error) error {
 			delete(abortedNow, b.producer) // a marker ends the producer's transaction, whichever way
 		case b.attributes&attributeTransactional != 0 && abortedNow[b.producer]:
 		default:
-			if err := b.each(&record, f, do); err != nil {
+			if more, err := b.walk(&record, f, yield); err != nil || !more {
 				return err
 			}
 		}
@@ -105,10 +115,11 @@ func readBatch(data []byte) (b batch, rest []byte, complete bool, err error) {
 	return b, data[size:], true, nil
 }
 
-func (b *batch) each(record *Record, f *Fetched, do func(*Record) error) error {
+// walk yields the batch's records. more is false where the loop broke off.
+func (b *batch) walk(record *Record, f *Fetched, yield func(*Record, error) bool) (more bool, err error) {
 	data, err := b.inflate()
 	if err != nil {
-		return fmt.Errorf("inflating a batch of %s at offset %d: %w", f.partition, b.base, err)
+		return false, fmt.Errorf("inflating a batch of %s at offset %d: %w", f.partition, b.base, err)
 	}
 	c := cursor{left: data}
 	for range b.count {
@@ -128,7 +139,7 @@ func (b *batch) each(record *Record, f *Fetched, do func(*Record) error) error {
 			r.bad = true
 		}
 		if c.bad || r.bad {
-			return fmt.Errorf("reading a batch of %s at offset %d: a record ends early", f.partition, f.Next)
+			return false, fmt.Errorf("reading a batch of %s at offset %d: a record ends early", f.partition, f.Next)
 		}
 		if record.Offset < f.Next { // a batch may begin before the offset that was asked for
 			continue
@@ -137,12 +148,12 @@ func (b *batch) each(record *Record, f *Fetched, do func(*Record) error) error {
 			stamp = b.stamp
 		}
 		record.Time = time.UnixMilli(stamp).UTC()
-		if err := do(record); err != nil {
-			return err
+		if !yield(record, nil) {
+			return false, nil
 		}
 		f.Next = record.Offset + 1
 	}
-	return nil
+	return true, nil
 }
 
 func (b *batch) inflate() ([]byte, error) {

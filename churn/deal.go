@@ -26,7 +26,7 @@ const (
 	Lost Outcome = "lost"
 )
 
-// DealClosed is the fact that a deal was won or lost (design.md section 3, DealClosed v1).
+// DealClosed is the fact that a deal was won or lost (deploy/schemas/deal-closed.v1.json).
 // Pointers and OptionalMoney are nil or unset where the source did not say: a missing fact is never read as zero.
 type DealClosed struct {
 	SchemaVersion int

@@ -2,7 +2,7 @@ package churn
 
 import "time"
 
-// SupportTicket is the fact that a client asked for something (design.md section 3, SupportTicket v1).
+// SupportTicket is the fact that a client asked for something (deploy/schemas/support-ticket.v1.json).
 type SupportTicket struct {
 	SchemaVersion int
 	EventID       string
@@ -38,7 +38,7 @@ const (
 
 // Finding is one class that a ticket carries.
 type Finding struct {
-	Class        string // a class of domain.md, for example "price_reduction"
+	Class        string // one of those of churn/attempts, for example "price_reduction"
 	Strength     Strength
 	Confidence   float64 // 0..1
 	Quote        string  // the client's words that carried it

@@ -14,7 +14,6 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/consumers"
 )
 
 type refusedRow struct{}
@@ -276,75 +275,6 @@ func TestAStaleGenerationCannotCommit(t *testing.T) {
 	})
 }
 
-func TestControlPassesOn(t *testing.T) {
-	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
-		config := quick()
-		config.ControlGroup = "control." + conn.Topics().Control
-		config.ControlSessionTimeout = 6 * time.Second
-		type tenure struct {
-			who string
-			ctx context.Context
-		}
-		began := make(chan tenure, 10)
-		var holders atomic.Int32
-		hold := func(who string) (stop func()) {
-			ctx, cancel := context.WithCancel(context.Background())
-			done := make(chan error, 1)
-			go func() {
-				done <- (&consumers.Control{Config: config, Kafka: conn, Log: newConsumers(t, conn, nil).Log}).Hold(ctx, func(ctx context.Context, _ int32) error {
-					if holders.Add(1) > 1 {
-						t.Error("two holders at a time")
-					}
-					defer holders.Add(-1)
-					began <- tenure{who, ctx}
-					<-ctx.Done()
-					return ctx.Err()
-				})
-			}()
-			return func() {
-				cancel()
-				if err := <-done; err != nil {
-					t.Errorf("Hold: %v", err)
-				}
-			}
-		}
-		stopA := hold("a")
-		first := <-began
-		if first.who != "a" {
-			t.Fatalf("%s holds first", first.who)
-		}
-		stopB := hold("b")
-		<-first.ctx.Done() // the group is shared anew
-		second := <-began
-		if second.who == "a" {
-			stopA()
-			second = <-began
-			if second.who != "b" {
-				t.Errorf("after a stopped, %s holds", second.who)
-			}
-			stopB()
-		} else {
-			stopB()
-			if third := <-began; third.who != "a" {
-				t.Errorf("after b stopped, %s holds", third.who)
-			}
-			stopA()
-		}
-	})
-}
-
-func TestHoldReturnsWhatTheWorkReturns(t *testing.T) {
-	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
-		config := quick()
-		config.ControlGroup = "control." + conn.Topics().Control
-		broken := errors.New("broken")
-		err := (&consumers.Control{Config: config, Kafka: conn}).Hold(within(t), func(context.Context, int32) error { return broken })
-		if !errors.Is(err, broken) {
-			t.Errorf("Hold returned %v", err)
-		}
-	})
-}
-
 func header(r broker.Record, key string) string {
 	for _, h := range r.Headers {
 		if h.Key == key {
@@ -362,18 +292,12 @@ func readAll(t testing.TB, conn *broker.Connection, topic string) (records []bro
 		t.Fatal(err)
 	}
 	for tp, r := range ranges {
-		reader := conn.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
-		for next := r.Start; next < r.End; {
-			fetched, err := reader.Fetch(within(t), next, time.Second)
+		for r, err := range conn.Read(within(t), tp, r, broker.FetchLimits{MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second}) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := fetched.Each(func(r *broker.Record) error { records = append(records, *r); return nil }); err != nil {
-				t.Fatal(err)
-			}
-			next = fetched.Next
+			records = append(records, *r)
 		}
-		reader.Close()
 	}
 	return records
 }

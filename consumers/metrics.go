@@ -25,10 +25,10 @@ const (
 type Metrics struct {
 	lag          *prometheus.GaugeVec
 	rows         *prometheus.CounterVec
-	chunks       *prometheus.CounterVec
+	batches      *prometheus.CounterVec
 	rejected     *prometheus.CounterVec
 	insert       *prometheus.HistogramVec
-	chunkRows    *prometheus.HistogramVec
+	batchRows    *prometheus.HistogramVec
 	waiting      *prometheus.GaugeVec
 	inFlight     prometheus.Gauge
 	lost         *prometheus.CounterVec
@@ -52,10 +52,10 @@ func NewMetrics(registerer prometheus.Registerer, topics ...string) *Metrics {
 	m := &Metrics{
 		lag:       gauge("lag_records", "Records of the partition that are not yet fetched.", "topic", "partition"),
 		rows:      counter("rows_total", "Events stored.", "topic"),
-		chunks:    counter("chunks_total", "Chunks stored and committed.", "topic"),
+		batches:   counter("chunks_total", "Chunks stored and committed.", "topic"),
 		rejected:  counter("rejected_total", "Records that became dead letters.", "topic", "code"),
 		insert:    histogram("insert_seconds", "Time of one successful insert.", prometheus.ExponentialBuckets(0.005, 2, 12)),
-		chunkRows: histogram("chunk_rows", "Records in a chunk.", prometheus.ExponentialBuckets(1, 4, 9)),
+		batchRows: histogram("chunk_rows", "Records in a chunk.", prometheus.ExponentialBuckets(1, 4, 9)),
 		waiting:   gauge("waiting", "Partitions that wait for something that is away.", "for"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: space, Subsystem: part, Name: "in_flight_bytes",
 			Help: "Memory reserved for records that are not yet stored."}),
@@ -68,9 +68,9 @@ func NewMetrics(registerer prometheus.Registerer, topics ...string) *Metrics {
 	}
 	for _, topic := range topics {
 		m.rows.WithLabelValues(topic)
-		m.chunks.WithLabelValues(topic)
+		m.batches.WithLabelValues(topic)
 		m.insert.WithLabelValues(topic)
-		m.chunkRows.WithLabelValues(topic)
+		m.batchRows.WithLabelValues(topic)
 		m.lost.WithLabelValues(topic)
 		m.rewound.WithLabelValues(topic)
 		for _, code := range codes {
@@ -81,7 +81,7 @@ func NewMetrics(registerer prometheus.Registerer, topics ...string) *Metrics {
 		m.waiting.WithLabelValues(what)
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.lag, m.rows, m.chunks, m.rejected, m.insert, m.chunkRows, m.waiting, m.inFlight, m.lost,
+		registerer.MustRegister(m.lag, m.rows, m.batches, m.rejected, m.insert, m.batchRows, m.waiting, m.inFlight, m.lost,
 			m.rewound, m.generations, m.commitErrors)
 	}
 	return m

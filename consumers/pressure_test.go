@@ -231,7 +231,7 @@ func TestSettledSaysWhoIsBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := positions.Settled(within(t), ends, 10*time.Millisecond); !errors.Is(err, consumers.ErrBehind) {
+	if err := positions.Settled(within(t), ends, 10*time.Millisecond); !errors.Is(err, broker.ErrBehind) {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/consumers/deadletter"
 )
 
 // notebook notes replays, and looks for events where the consumers' store keeps them. The real one is tried in cmd.
@@ -55,7 +54,7 @@ func (n *notebook) NoteReplays(_ context.Context, replays []churn.Replay) error 
 }
 
 // unquote mends what the test breaks.
-func unquote(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
+func unquote(_ context.Context, d *deadletter.Letter) ([]byte, error) {
 	if d.Value == nil {
 		return nil, errors.New("there is nothing to mend")
 	}
@@ -87,20 +86,20 @@ func TestReplayBringsRecordsBack(t *testing.T) {
 		}
 		produce(t, conn, again, kafka.Message{Topic: topics.DeadLetter, Value: []byte("hello")})
 
-		replay := consumers.Replay{Kafka: conn, Store: store, Enrichment: enrichment, Mend: unquote, DropHeaders: []string{"ce_time"}}
-		run := func(want consumers.ReplayCounts) consumers.ReplayReport {
+		replay := deadletter.Replay{Kafka: conn, Store: store, Decode: enrichment.Decoders(conn.Topics()), Mend: unquote, DropHeaders: []string{"ce_time"}}
+		run := func(want deadletter.Counts) deadletter.Report {
 			t.Helper()
 			report, err := replay.Run(within(t))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if report.ReplayCounts != want || report.Records != 1202 {
-				t.Fatalf("%+v of %d records, want %+v", report.ReplayCounts, report.Records, want)
+			if report.Counts != want || report.Records != 1202 {
+				t.Fatalf("%+v of %d records, want %+v", report.Counts, report.Records, want)
 			}
 			return report
 		}
 		replay.DryRun = true
-		report := run(consumers.ReplayCounts{Sent: 1201, LeftOut: 1})
+		report := run(deadletter.Counts{Sent: 1201, LeftOut: 1})
 		if report.Repeats != 1 || report.Foreign != 1 || len(report.Groups) != 3 || len(store.notes) != 0 {
 			t.Errorf("%+v, %d notes", report, len(store.notes))
 		}
@@ -108,8 +107,8 @@ func TestReplayBringsRecordsBack(t *testing.T) {
 			t.Fatalf("a dry run sent %d records", len(ends)-1200)
 		}
 		replay.DryRun = false
-		run(consumers.ReplayCounts{Sent: 1201, LeftOut: 1})
-		run(consumers.ReplayCounts{Waiting: 1201, LeftOut: 1})
+		run(deadletter.Counts{Sent: 1201, LeftOut: 1})
+		run(deadletter.Counts{Waiting: 1201, LeftOut: 1})
 
 		// Each stands where it is noted to, with its own key, value and headers.
 		noted := map[string]churn.Replay{}
@@ -125,14 +124,14 @@ func TestReplayBringsRecordsBack(t *testing.T) {
 		}
 		for path, note := range noted {
 			r, was := stands[path], stands[note.Of]
-			mended, _ := unquote(within(t), &consumers.DeadLetter{Value: was.Value})
+			mended, _ := unquote(within(t), &deadletter.Letter{Value: was.Value})
 			own := []broker.Header{}
 			for _, h := range was.Headers {
 				if h.Key != "ce_time" {
 					own = append(own, h)
 				}
 			}
-			want := append(own, broker.Header{Key: consumers.HeaderReplayOf, Value: []byte(note.Of)})
+			want := append(own, broker.Header{Key: deadletter.HeaderReplayOf, Value: []byte(note.Of)})
 			if !bytes.Equal(r.Key, was.Key) || !bytes.Equal(r.Value, mended) || fmt.Sprint(r.Headers) != fmt.Sprint(want) {
 				t.Fatalf("%s was %s %s %v\nand is  %s %s %v", note.Of, was.Key, was.Value, was.Headers, r.Key, r.Value, r.Headers)
 			}
@@ -144,9 +143,9 @@ func TestReplayBringsRecordsBack(t *testing.T) {
 		if len(store.deals) != 1200 || len(store.tickets) != 1 {
 			t.Errorf("%d deals, %d tickets are stored", len(store.deals), len(store.tickets))
 		}
-		run(consumers.ReplayCounts{Accepted: 1201, LeftOut: 1})
+		run(deadletter.Counts{Accepted: 1201, LeftOut: 1})
 		replay.Again = true
-		report = run(consumers.ReplayCounts{Accepted: 1201, LeftOut: 1})
+		report = run(deadletter.Counts{Accepted: 1201, LeftOut: 1})
 		if len(report.Reasons) != 1 || report.Reasons[0].Reason != "there is nothing to mend" || !strings.HasPrefix(report.Reasons[0].Example, topics.Tickets) {
 			t.Errorf("%+v", report.Reasons)
 		}
@@ -161,40 +160,26 @@ func TestReplaySaysWhatIsStillRefused(t *testing.T) {
 	produce(t, conn,
 		kafka.Message{Topic: topics.Deals, Value: []byte(`{"event_id":'x'}`)},
 		kafka.Message{Topic: topics.Deals, Value: []byte(`{'event_id':"y"}`)},
-		kafka.Message{Topic: topics.Deals, Value: deal("late"), Headers: []kafka.Header{{Key: consumers.HeaderKnownAt, Value: []byte("soon")}}})
+		kafka.Message{Topic: topics.Deals, Value: deal("late"), Headers: []kafka.Header{{Key: broker.HeaderKnownAt, Value: []byte("soon")}}})
 	if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	replay := consumers.Replay{Kafka: conn, Store: store, Enrichment: enrichment, Mend: unquote}
+	replay := deadletter.Replay{Kafka: conn, Store: store, Decode: enrichment.Decoders(conn.Topics()), Mend: unquote}
 	report, err := replay.Run(within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if report.Refused != 3 || report.Sent != 0 || len(report.Reasons) != 2 || report.Reasons[0].Code != churn.CodeMissingField || report.Reasons[0].Records != 2 ||
-		report.Reasons[1].Code != churn.CodeBadHeader || report.Reasons[1].Field != consumers.HeaderKnownAt {
+		report.Reasons[1].Code != churn.CodeBadHeader || report.Reasons[1].Field != broker.HeaderKnownAt {
 		t.Errorf("%+v", report)
 	}
 	replay.Positions = []churn.Position{{Topic: topics.Deals, Offset: 2}, {Topic: topics.Deals, Offset: 7}}
-	replay.DropHeaders = []string{consumers.HeaderKnownAt}
+	replay.DropHeaders = []string{broker.HeaderKnownAt}
 	report, err = replay.Run(within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if report.Records != 1 || report.Sent != 1 || len(report.Missing) != 1 || report.Missing[0].Offset != 7 {
 		t.Errorf("%+v", report)
-	}
-}
-
-// A broken record that a replay of an older build sent names the first one, though no replay noted it.
-func TestDeadLetterNamesTheFirst(t *testing.T) {
-	record := broker.Record{Position: churn.Position{Topic: "deals.closed", Offset: 9},
-		Headers: []broker.Header{{Key: consumers.HeaderReplayOf, Value: []byte("deals.closed/3/7")}}}
-	row := consumers.Rejected(&record, churn.Rejection{Code: churn.CodeMalformedJSON}, "deals", time.Unix(5, 0))
-	if row.ReplayOf != "deals.closed/3/7" || !row.KnownAt.Equal(time.Unix(5, 0)) {
-		t.Errorf("%+v", row)
-	}
-	record.Headers[0].Value = []byte("somebody else's")
-	if row := consumers.Rejected(&record, churn.Rejection{Code: churn.CodeMalformedJSON}, "deals", time.Unix(5, 0)); row.ReplayOf != "" {
-		t.Errorf("%+v", row)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Alertmanager keeps one Prometheus Alertmanager showing what stands open and was told. It is a place for state, not for a
@@ -120,7 +121,7 @@ func (a *Alertmanager) Open() (err error) {
 	}
 	c.header.Set("Content-Type", "application/json")
 	if a.Config.Username != "" {
-		password, err := secret("the password of Alertmanager", a.Config.Password, a.Config.PasswordFile)
+		password, err := dial.ReadSecret("the password of Alertmanager", a.Config.Password, a.Config.PasswordFile)
 		if err != nil {
 			return err
 		}
@@ -147,7 +148,7 @@ func (a *Alertmanager) Deliver(ctx context.Context, transitions []alert.Transiti
 			continue
 		}
 		touched[t.Fingerprint] = true
-		if at, open := a.standing[t.Fingerprint]; open && placeOf(t).compare(placeOf(at)) < 0 {
+		if at, open := a.standing[t.Fingerprint]; open && t.Order().Compare(at.Order()) < 0 {
 			continue // what stands is later: it was read from the log
 		}
 		delete(a.standing, t.Fingerprint)
@@ -198,8 +199,8 @@ func (a *Alertmanager) Mend(ctx context.Context) (mended int, again bool, err er
 	return 0, false, nil
 }
 
-// Bury has nothing to do: Alertmanager forgets what is resolved.
-func (a *Alertmanager) Bury(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
+// Tombstone has nothing to do: Alertmanager forgets what is resolved.
+func (a *Alertmanager) Tombstone(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
 	return ended, nil
 }
 
@@ -303,17 +304,10 @@ func linkTo(link string, t alert.Transition) string {
 	return strings.NewReplacer("{fingerprint}", url.QueryEscape(t.Fingerprint), "{account}", url.QueryEscape(t.AccountID)).Replace(link)
 }
 
-// subject is what of the published bytes a destination needs beside the transition.
-type subject struct {
-	Account *alert.AccountBrief `json:"account"`
-	Brief   *struct {
-		Text string `json:"text"`
-	} `json:"brief"`
-}
-
-func subjectOf(t alert.Transition) (s subject) {
-	_ = json.Unmarshal(t.Value, &s) // we wrote it; where it cannot be read, the alert goes without
-	return s
+// bodyOf is what was published of a transition. We wrote it; where it cannot be read, the destination goes without.
+func bodyOf(t alert.Transition) alert.Alert {
+	body, _ := alert.Decode(t.Value)
+	return body
 }
 
 var noLabel = regexp.MustCompile(`[^a-zA-Z0-9_]`)
@@ -326,12 +320,10 @@ func (a *Alertmanager) labels(t alert.Transition) map[string]string {
 			labels[name] = value
 		}
 	}
-	account := subjectOf(t).Account
-	if account == nil {
-		account = &alert.AccountBrief{}
+	if account := bodyOf(t).Account; account != nil {
+		set("owner", account.Owner)
+		set("team", account.Team)
 	}
-	set("owner", account.Owner)
-	set("team", account.Team)
 	for name, value := range t.Labels {
 		name = noLabel.ReplaceAllString(name, "_")
 		if name != "" && name[0] >= '0' && name[0] <= '9' {
@@ -360,12 +352,12 @@ func (a *Alertmanager) annotations(t alert.Transition) map[string]string {
 	for name, value := range t.Annotations {
 		set(name, value)
 	}
-	s := subjectOf(t)
-	if s.Account != nil {
-		set("account_name", s.Account.AccountName)
+	body := bodyOf(t)
+	if body.Account != nil {
+		set("account_name", body.Account.AccountName)
 	}
-	if s.Brief != nil {
-		set("brief", s.Brief.Text)
+	if body.Brief != nil {
+		set("brief", body.Brief.Text)
 	}
 	if t.ValueAtRisk.Known {
 		set("value_at_risk", strings.TrimSpace(t.ValueAtRisk.Amount.Trim(0).String()+" "+t.Currency))

@@ -205,7 +205,7 @@ func is(state alert.State, fingerprint, account, severity string, episode, seque
 	t.Labels = map[string]string{"owner": "Ana", "sla-tier": "gold", "empty": "", "severity": "of the rule"}
 	t.Annotations = map[string]string{"summary": "it is so", "playbook": "docs/playbooks/x.md"}
 	t.ValueAtRisk, t.Currency = churn.OptionalMoney{Known: true, Amount: money("48000")}, "EUR"
-	t.Value = fmt.Appendf(nil, `{"fingerprint": %q, "episode": %d, "sequence": %d, "account": {"account_id": %q, "account_name": "Acme", "team": "North"}, "brief": {"text": "call them"}}`,
+	t.Value = fmt.Appendf(nil, `{"schema_version": 1, "transition_id": "x", "status": "firing", "fingerprint": %q, "episode": %d, "sequence": %d, "account": {"account_id": %q, "account_name": "Acme", "team": "North"}, "brief": {"text": "call them"}}`,
 		fingerprint, episode, sequence, account)
 	switch state {
 	case alert.Resolved:

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"text/template"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Digest is how the alerts of one owner stood at an instant, and what happened to them since another one. The order within each
@@ -107,7 +107,7 @@ func ownerOf(t alert.Transition) string {
 	if owner := t.Labels["owner"]; owner != "" {
 		return owner
 	}
-	if account := subjectOf(t).Account; account != nil {
+	if account := bodyOf(t).Account; account != nil {
 		return account.Owner
 	}
 	return ""
@@ -168,18 +168,14 @@ func (d *Digester) Open() (err error) {
 
 // Run sends until the context ends. Failures are waited out.
 func (d *Digester) Run(ctx context.Context) error {
+	pause := dial.Pause{First: retryMax, Longest: retryMax}
 	for ctx.Err() == nil {
-		wait := digestLook
-		if _, err := d.Flush(ctx); err != nil && ctx.Err() == nil {
+		if _, err := d.Flush(ctx); err == nil {
+			_ = dial.Sleep(ctx, digestLook)
+		} else if ctx.Err() == nil {
 			d.Logger.Warn("sending digests; trying again", "destination", d.Name(), "error", err)
-			wait = retryMax/2 + rand.N(retryMax/2)
+			_ = pause.Wait(ctx)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
 	}
 	return nil
 }
@@ -260,5 +256,8 @@ func noteOf(owner string, due time.Time) alert.Transition {
 
 // compareOwners puts alerts without an owner last.
 func compareOwners(a, b string) int {
-	return cmp.Or(compareBool(a == "", b == ""), cmp.Compare(a, b))
+	if a == "" || b == "" {
+		return cmp.Compare(b, a)
+	}
+	return cmp.Compare(a, b)
 }

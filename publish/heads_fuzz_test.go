@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // FuzzHeads: whatever stands on an alert topic, what it says of a fingerprint never goes back, and is stale exactly where
@@ -15,14 +16,14 @@ func FuzzHeads(f *testing.F) {
 	f.Add([]byte("f"), []byte(`{"episode": 2, "episode": 1, "Sequence": 5}`), "", "\xff", int64(0))
 	f.Fuzz(func(t *testing.T, key, value []byte, episode, sequence string, offset int64) {
 		h := &heads{of: map[string]head{}}
-		middle := place{episode: 2, sequence: 3}
+		middle := alert.Order{Episode: 2, Sequence: 3}
 		h.put(string(key), middle, 10)
 		record := &broker.Record{Key: key, Value: value,
 			Headers: []broker.Header{{Key: headerEpisode, Value: []byte(episode)}, {Key: headerSequence, Value: []byte(sequence)}}}
 		record.Offset = offset
 		ours := h.see(record)
 		at := h.of[string(key)]
-		if at.highest.compare(middle) < 0 || at.last.compare(at.highest) > 0 {
+		if at.highest.Compare(middle) < 0 || at.last.Compare(at.highest) > 0 {
 			t.Fatalf("it went back: %+v", at)
 		}
 		if !ours {
@@ -31,11 +32,11 @@ func FuzzHeads(f *testing.F) {
 			}
 			return
 		}
-		p, _ := placeIn(record)
-		if p.episode < 1 || p.sequence < 1 || p.tombstone != (len(value) == 0) || len(key) == 0 || at.last != p {
+		p, _ := orderOf(record)
+		if p.Episode < 1 || p.Sequence < 1 || p.Tombstone != (len(value) == 0) || len(key) == 0 || at.last != p {
 			t.Fatalf("%+v is read as %+v", record, p)
 		}
-		if at.stale() != (p.compare(middle) < 0) || h.above(string(key), p) {
+		if at.stale() != (p.Compare(middle) < 0) || h.above(string(key), p) {
 			t.Fatalf("%+v over %+v: %+v", p, middle, at)
 		}
 	})

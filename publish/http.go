@@ -3,14 +3,11 @@ package publish
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -29,13 +26,9 @@ type caller struct {
 func newCaller(timeout time.Duration, caFile string) (*caller, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the certificates to trust: %w", err)
-		}
-		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading the certificates to trust: %s holds no PEM certificate", caFile)
+		var err error
+		if transport.TLSClientConfig, err = dial.TLS("the certificates to trust", caFile); err != nil {
+			return nil, err
 		}
 	}
 	return &caller{header: http.Header{"User-Agent": {"aftershock"}}, client: &http.Client{Transport: transport, Timeout: timeout,
@@ -99,16 +92,4 @@ func beginning(text string, n int) string {
 		text = strings.ToValidUTF8(text[:n], "") + "..."
 	}
 	return text
-}
-
-// secret is given as it is, or as the name of the file that holds it; trailing line ends are ignored.
-func secret(what string, given dial.Secret, file string) (string, error) {
-	if file == "" {
-		return string(given), nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", what, err)
-	}
-	return strings.TrimRight(string(text), "\r\n"), nil
 }

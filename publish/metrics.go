@@ -4,13 +4,13 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics are what relays tell Prometheus.
 type Metrics struct {
-	backlog   *prometheus.GaugeVec
-	published *prometheus.CounterVec
-	mended    *prometheus.CounterVec
-	found     *prometheus.CounterVec
-	buried    *prometheus.CounterVec
-	refused   *prometheus.CounterVec
-	flushed   *prometheus.GaugeVec
+	backlog    *prometheus.GaugeVec
+	published  *prometheus.CounterVec
+	mended     *prometheus.CounterVec
+	found      *prometheus.CounterVec
+	tombstones *prometheus.CounterVec
+	refused    *prometheus.CounterVec
+	flushed    *prometheus.GaugeVec
 }
 
 // NewMetrics makes the collectors and registers them; the registerer may be nil. Series of the named destinations exist from
@@ -26,7 +26,7 @@ func NewMetrics(registerer prometheus.Registerer, destinations ...string) *Metri
 			Help: "Stale heads found at the destination and published anew."}, label),
 		found: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "found_total",
 			Help: "Transitions found at the destination at a start, that nobody had noted as delivered."}, label),
-		buried: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "tombstones_total",
+		tombstones: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "tombstones_total",
 			Help: "Alerts that ended long ago and are off the destination."}, label),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "refused_total",
 			Help: "Transitions that the destination refused and that were given up."}, label),
@@ -38,12 +38,12 @@ func NewMetrics(registerer prometheus.Registerer, destinations ...string) *Metri
 		m.published.WithLabelValues(d)
 		m.mended.WithLabelValues(d)
 		m.found.WithLabelValues(d)
-		m.buried.WithLabelValues(d)
+		m.tombstones.WithLabelValues(d)
 		m.refused.WithLabelValues(d)
 		m.flushed.WithLabelValues(d)
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.backlog, m.published, m.mended, m.found, m.buried, m.refused, m.flushed)
+		registerer.MustRegister(m.backlog, m.published, m.mended, m.found, m.tombstones, m.refused, m.flushed)
 	}
 	return m
 }

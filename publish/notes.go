@@ -14,7 +14,7 @@ type Noted interface {
 }
 
 // notes stand in for a look at a destination that cannot be asked what it has.
-type notes map[string]place
+type notes map[string]alert.Order
 
 func read(ctx context.Context, log Noted, destination string) (notes, error) {
 	n := notes{}
@@ -28,10 +28,10 @@ func read(ctx context.Context, log Noted, destination string) (notes, error) {
 	return n, nil
 }
 
-func (n notes) put(t alert.Transition) { n[t.Fingerprint] = placeOf(t) }
+func (n notes) put(t alert.Transition) { n[t.Fingerprint] = t.Order() }
 
 // Has reports whether the transition, or one after it, was delivered.
 func (n notes) Has(t alert.Transition) bool {
 	at, found := n[t.Fingerprint]
-	return found && placeOf(t).compare(at) <= 0
+	return found && t.Order().Compare(at) <= 0
 }

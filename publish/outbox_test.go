@@ -81,7 +81,7 @@ func TestALostTopicIsFilledAgain(t *testing.T) {
 		log := &alertLog{}
 		log.append("g", transition(alerts, "a", 1, 1), ended(alerts, "gone", 1, 1))
 		log.append("g", transition(alerts, "a", 1, 2), transition(alerts, "b", 1, 1))
-		relay := burying(t, conn, log)
+		relay := tombstoning(t, conn, log)
 		flush(t, relay, 4)
 		expect(t, on(t, conn, alerts), "a-1-1", "gone-1-1", "a-1-2", "b-1-1", "-gone-1-1")
 		remake := func() {
@@ -101,7 +101,7 @@ func TestALostTopicIsFilledAgain(t *testing.T) {
 			}
 		}
 		remake()
-		flush(t, burying(t, conn, log), 3) // found empty at a start
+		flush(t, tombstoning(t, conn, log), 3) // found empty at a start
 		expect(t, on(t, conn, alerts), "a-1-1", "a-1-2", "b-1-1")
 		remake()
 		flush(t, relay, 3) // found empty by the one that was there all along
@@ -120,9 +120,9 @@ func ended(topic, fingerprint string, episode, sequence int) alert.Transition {
 	return t
 }
 
-func burying(t *testing.T, conn *broker.Connection, log *alertLog) *publish.Relay {
+func tombstoning(t *testing.T, conn *broker.Connection, log *alertLog) *publish.Relay {
 	r := newRelay(t, conn, log)
-	r.BuryAfter, r.Clock = month, func() time.Time { return today }
+	r.TombstoneAfter, r.Clock = month, func() time.Time { return today }
 	return r
 }
 
@@ -136,29 +136,29 @@ func TestEndedAlertsAreTakenOffOnce(t *testing.T) {
 		young.ResolvedAt = today.Add(-month)
 		log.append("g", transition(alerts, "a", 1, 1), transition(alerts, "fires", 1, 1), transition(handoffs, "h", 1, 1), transition(alerts, "young", 1, 1))
 		log.append("g", ended(alerts, "a", 1, 2), ended(handoffs, "h", 1, 2), young)
-		relay := burying(t, conn, log)
+		relay := tombstoning(t, conn, log)
 		flush(t, relay, 7)
 		want := []string{"a-1-1", "fires-1-1", "young-1-1", "a-1-2", "young-1-2", "-a-1-2"}
 		expect(t, on(t, conn, alerts), want...)
 		expect(t, on(t, conn, handoffs), "h-1-1", "h-1-2", "-h-1-2")
 		for range 2 {
 			flush(t, relay, 0)
-			flush(t, burying(t, conn, log), 0)
+			flush(t, tombstoning(t, conn, log), 0)
 		}
 		// A process that died before it noted the tombstones.
-		buried := slices.IndexFunc(log.delivered, func(s string) bool { return s == "kafka tombstones a-1-2" })
-		if buried < 0 {
+		noted := slices.IndexFunc(log.delivered, func(s string) bool { return s == "kafka tombstones a-1-2" })
+		if noted < 0 {
 			t.Fatalf("no tombstone is noted: %v", log.delivered)
 		}
-		log.delivered = log.delivered[:buried]
-		flush(t, burying(t, conn, log), 0)
+		log.delivered = log.delivered[:noted]
+		flush(t, tombstoning(t, conn, log), 0)
 		expect(t, on(t, conn, alerts), want...)
 		if !slices.Contains(log.delivered, "kafka tombstones a-1-2") || !slices.Contains(log.delivered, "kafka tombstones h-1-2") {
 			t.Errorf("what was found off the topic is not noted: %v", log.delivered)
 		}
 		log.append("g", transition(alerts, "a", 2, 1))
 		flush(t, relay, 1)
-		flush(t, burying(t, conn, log), 0)
+		flush(t, tombstoning(t, conn, log), 0)
 		expect(t, on(t, conn, alerts), append(want, "a-2-1")...)
 	})
 }
@@ -170,7 +170,7 @@ func TestWhatStandsLaterIsNotTakenOff(t *testing.T) {
 	log := &alertLog{}
 	log.append("g", transition(alerts, "a", 1, 1), ended(alerts, "a", 1, 2))
 	produce(t, conn, transition(alerts, "a", 2, 1))
-	flush(t, burying(t, conn, log), 0)
+	flush(t, tombstoning(t, conn, log), 0)
 	expect(t, on(t, conn, alerts), "a-2-1")
 	if slices.Contains(log.delivered, "kafka tombstones a-1-2") {
 		t.Error("a tombstone is noted that was not published")
@@ -191,15 +191,15 @@ func TestATombstoneThatComesLateIsMended(t *testing.T) {
 			t.Fatal(err)
 		}
 		log.append("g", transition(alerts, "a", 2, 1))
-		holder := burying(t, conn, log)
+		holder := tombstoning(t, conn, log)
 		flush(t, holder, 1)
-		bury := func() {
+		takeOff := func() {
 			t.Helper()
-			if off, err := paused.Bury(within(t), log.entries[0].Transitions[1:]); err != nil || len(off) != 1 {
+			if off, err := paused.Tombstone(within(t), log.entries[0].Transitions[1:]); err != nil || len(off) != 1 {
 				t.Fatal(off, err)
 			}
 		}
-		bury()
+		takeOff()
 		want := []string{"a-1-1", "a-1-2", "a-2-1", "-a-1-2", "a-2-1"}
 		flush(t, holder, 0)
 		expect(t, on(t, conn, alerts), want...)
@@ -207,13 +207,13 @@ func TestATombstoneThatComesLateIsMended(t *testing.T) {
 		late := transition(alerts, "a", 1, 2)
 		late.Value, late.Headers = nil, []alert.Header{{Key: "aftershock-episode", Value: "1"}, {Key: "aftershock-sequence", Value: "2"}}
 		produce(t, conn, late)
-		flush(t, burying(t, conn, log), 0)
+		flush(t, tombstoning(t, conn, log), 0)
 		expect(t, on(t, conn, alerts), append(want, "-a-1-2", "a-2-1")...)
 		// A resolve that comes late, over its tombstone: the tombstone is the present.
 		log.append("g", ended(alerts, "a", 2, 2))
 		flush(t, holder, 1)
 		produce(t, conn, ended(alerts, "a", 2, 2))
-		flush(t, burying(t, conn, log), 0)
+		flush(t, tombstoning(t, conn, log), 0)
 		expect(t, on(t, conn, alerts), append(want, "-a-1-2", "a-2-1", "a-2-2", "a-2-2", "-a-2-2")...)
 	})
 }
@@ -229,7 +229,7 @@ func (d *listed) Name() string                            { return d.name }
 func (d *listed) Recover(context.Context, []string) error { return nil }
 func (d *listed) Mend(context.Context) (int, bool, error) { return 0, false, nil }
 func (d *listed) Has(t alert.Transition) bool             { return slices.Contains(d.ids, t.ID) }
-func (d *listed) Bury(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
+func (d *listed) Tombstone(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
 	return ended, nil
 }
 

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Log is the alert log as a relay needs it. The transitions of Latest, Unnoted, Noted and Ended say which they are, not what
@@ -51,14 +51,14 @@ type Destination interface {
 	// Mend looks for what reached the destination out of order and puts it right; it returns how many it mended. Where something
 	// can be mended only from the log, again is true.
 	Mend(ctx context.Context) (mended int, again bool, err error)
-	// Bury takes off what ended with these transitions, unless something later stands there, and returns those that are off.
-	Bury(ctx context.Context, ended []alert.Transition) (buried []alert.Transition, err error)
+	// Tombstone takes off what ended with these transitions, unless something later stands there, and returns those that are off.
+	Tombstone(ctx context.Context, ended []alert.Transition) (off []alert.Transition, err error)
 }
 
 const (
 	pageTransitions = 1000
 	pageEnded       = 10_000
-	buryEvery       = time.Hour
+	tombstonesEvery = time.Hour
 	retryMin        = 200 * time.Millisecond
 	retryMax        = 15 * time.Second
 )
@@ -76,8 +76,8 @@ type Relay struct {
 	Clock       func() time.Time // time.Now where nil
 	// Every is how often the log is looked at without a Wake, and the destination for what is out of order. Defaults to 5s.
 	Every time.Duration
-	// BuryAfter is how long after its resolve an alert is taken off the destination. Zero: never.
-	BuryAfter time.Duration
+	// TombstoneAfter is how long after its resolve an alert is taken off the destination. Zero: never.
+	TombstoneAfter time.Duration
 	// Page is how many transitions are read at once, and noted at once when they are delivered. Defaults to 1000.
 	Page int
 	// Since is where a destination begins that was never delivered to. Zero: at the beginning of the log.
@@ -88,9 +88,9 @@ type Relay struct {
 	mu        sync.Mutex // held while flushing
 	recovered bool
 	after     map[string]int64
-	gone      map[string]place // what was taken off, by fingerprint: the log's transitions up to there are not published again
-	lookAgain time.Time        // when to look again for what ended
-	unnoted   []alert.Delivery // settled, but the log could not be told
+	gone      map[string]alert.Order // what was taken off, by fingerprint: the log's transitions up to there are not published again
+	lookAgain time.Time              // when to look again for what ended
+	unnoted   []alert.Delivery       // settled, but the log could not be told
 	unnotedAt time.Time
 }
 
@@ -136,30 +136,27 @@ func (r *Relay) Restart() {
 // Run relays until the context ends, beginning with a look at what the destination already has. Failures are waited out.
 func (r *Relay) Run(ctx context.Context) error {
 	r.Restart()
-	pause := retryMin
-	for {
-		_, err := r.Flush(ctx)
-		wait := r.Every
-		if err != nil && ctx.Err() == nil {
+	pause := dial.Pause{First: retryMin, Longest: retryMax}
+	for ctx.Err() == nil {
+		if _, err := r.Flush(ctx); err == nil {
+			pause.Reset()
+			r.awaitMore(ctx)
+		} else if ctx.Err() == nil {
 			r.Logger.Warn("publishing; trying again", "destination", r.Destination.Name(), "error", err)
-			wait = pause/2 + rand.N(pause/2+1)
-			pause = min(2*pause, retryMax)
-		} else {
-			pause = retryMin
+			_ = pause.Wait(ctx) // no Wake ends it: more to publish does not make the destination well
 		}
-		timer := time.NewTimer(wait)
-		wake := r.wake
-		if err != nil {
-			wake = nil // more to publish does not make the destination well
-		}
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-wake:
-		case <-timer.C:
-		}
-		timer.Stop()
+	}
+	return nil
+}
+
+// awaitMore waits for a Wake, or until it is time to look without one.
+func (r *Relay) awaitMore(ctx context.Context) {
+	timer := time.NewTimer(r.Every)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-r.wake:
+	case <-timer.C:
 	}
 }
 
@@ -184,7 +181,7 @@ func (r *Relay) Flush(ctx context.Context) (n int, err error) {
 			return n, fmt.Errorf("mending %s: %w", r.Destination.Name(), err)
 		}
 		if !again {
-			if err := r.bury(ctx); err != nil {
+			if err := r.tombstone(ctx); err != nil {
 				return n, err
 			}
 			r.Metrics.flushed.WithLabelValues(r.Destination.Name()).Set(float64(r.Clock().Unix()))
@@ -213,15 +210,9 @@ func (r *Relay) recover(ctx context.Context) error {
 	if err := r.Destination.Recover(ctx, topics); err != nil {
 		return fmt.Errorf("looking at what %s has: %w", name, err)
 	}
-	gone := map[string]place{}
-	err = r.Log.Noted(ctx, tombstones(name), func(t alert.Transition) error {
-		gone[t.Fingerprint] = placeOf(t)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading which tombstones were published: %w", err)
+	if err := r.readGone(ctx); err != nil {
+		return err
 	}
-	r.gone = gone
 	last, lost, start := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	first := func(of map[string]int64, group string, n int64) {
 		if known, found := of[group]; !found || n < known {
@@ -270,13 +261,27 @@ func (r *Relay) recover(ctx context.Context) error {
 	return nil
 }
 
-func (r *Relay) has(t alert.Transition) bool {
-	return r.wasBuried(t) || r.Destination.Has(t)
+// readGone reads which tombstones were published.
+func (r *Relay) readGone(ctx context.Context) error {
+	gone := map[string]alert.Order{}
+	err := r.Log.Noted(ctx, tombstones(r.Destination.Name()), func(t alert.Transition) error {
+		gone[t.Fingerprint] = t.Order()
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading which tombstones were published: %w", err)
+	}
+	r.gone = gone
+	return nil
 }
 
-func (r *Relay) wasBuried(t alert.Transition) bool {
-	grave, found := r.gone[t.Fingerprint]
-	return found && placeOf(t).compare(grave) <= 0
+func (r *Relay) has(t alert.Transition) bool {
+	return r.tookOff(t) || r.Destination.Has(t)
+}
+
+func (r *Relay) tookOff(t alert.Transition) bool {
+	off, found := r.gone[t.Fingerprint]
+	return found && t.Order().Compare(off) <= 0
 }
 
 // noteFound notes what a process delivered that died before it could say so.
@@ -296,36 +301,36 @@ func accepted(transitions []alert.Transition) []alert.Delivery {
 	return deliveries
 }
 
-// bury takes off the destination what ended long ago, now and then.
-func (r *Relay) bury(ctx context.Context) error {
+// tombstone takes off the destination what ended long ago, now and then.
+func (r *Relay) tombstone(ctx context.Context) error {
 	now := r.Clock()
-	if r.BuryAfter <= 0 || now.Before(r.lookAgain) {
+	if r.TombstoneAfter <= 0 || now.Before(r.lookAgain) {
 		return nil
 	}
 	name := r.Destination.Name()
 	for after := ""; ; {
-		ended, err := r.Log.Ended(ctx, tombstones(name), now.Add(-r.BuryAfter), after, pageEnded)
+		ended, err := r.Log.Ended(ctx, tombstones(name), now.Add(-r.TombstoneAfter), after, pageEnded)
 		if err != nil {
 			return err
 		}
 		if len(ended) == 0 {
-			r.lookAgain = now.Add(buryEvery)
+			r.lookAgain = now.Add(tombstonesEvery)
 			return nil
 		}
 		after = ended[len(ended)-1].Fingerprint
-		buried, err := r.Destination.Bury(ctx, ended)
+		off, err := r.Destination.Tombstone(ctx, ended)
 		if err != nil {
 			err = fmt.Errorf("taking alerts that ended off %s: %w", name, err)
 		}
-		r.Metrics.buried.WithLabelValues(name).Add(float64(len(buried)))
-		if len(buried) > 0 {
-			err = errors.Join(err, r.Log.Delivered(ctx, tombstones(name), now, accepted(buried)))
+		r.Metrics.tombstones.WithLabelValues(name).Add(float64(len(off)))
+		if len(off) > 0 {
+			err = errors.Join(err, r.Log.Delivered(ctx, tombstones(name), now, accepted(off)))
 		}
 		if err != nil {
 			return err
 		}
-		for _, t := range buried {
-			r.gone[t.Fingerprint] = placeOf(t)
+		for _, t := range off {
+			r.gone[t.Fingerprint] = t.Order()
 		}
 	}
 }
@@ -347,7 +352,7 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 		var transitions []alert.Transition
 		for _, entry := range entries {
 			for _, t := range entry.Transitions {
-				if t.Topic != "" && !r.wasBuried(t) {
+				if t.Topic != "" && !r.tookOff(t) {
 					transitions = append(transitions, t)
 				}
 			}

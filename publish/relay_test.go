@@ -226,30 +226,20 @@ func on(t *testing.T, conn *broker.Connection, topic string) (ids []string) {
 		t.Fatal(err)
 	}
 	tp := churn.TopicPartition{Topic: topic}
-	reader := conn.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
-	defer reader.Close()
-	for next := ranges[tp].Start; next < ranges[tp].End; {
-		fetched, err := reader.Fetch(within(t), next, time.Second)
+	for r, err := range conn.Read(within(t), tp, ranges[tp], broker.FetchLimits{MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = fetched.Each(func(r *broker.Record) error {
-			switch {
-			case len(r.Headers) != 2 || string(r.Headers[0].Value) == "":
-				t.Errorf("a record is not as it was stored: %s %v", r.Value, r.Headers)
-			case r.Value == nil:
-				ids = append(ids, fmt.Sprintf("-%s-%s-%s", r.Key, r.Headers[0].Value, r.Headers[1].Value))
-			case !strings.Contains(string(r.Value), "["+string(r.Headers[0].Value)+"]"):
-				t.Errorf("a record is not as it was stored: %s %v", r.Value, r.Headers)
-			default:
-				ids = append(ids, string(r.Headers[0].Value))
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+		switch {
+		case len(r.Headers) != 2 || string(r.Headers[0].Value) == "":
+			t.Errorf("a record is not as it was stored: %s %v", r.Value, r.Headers)
+		case r.Value == nil:
+			ids = append(ids, fmt.Sprintf("-%s-%s-%s", r.Key, r.Headers[0].Value, r.Headers[1].Value))
+		case !strings.Contains(string(r.Value), "["+string(r.Headers[0].Value)+"]"):
+			t.Errorf("a record is not as it was stored: %s %v", r.Value, r.Headers)
+		default:
+			ids = append(ids, string(r.Headers[0].Value))
 		}
-		next = fetched.Next
 	}
 	return ids
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/aftershock/aftershock/text"
 )
 
 // templateFuncs are what the template of a body may call. Clients' words are in the alerts: what a chat would take for markup or
@@ -29,7 +31,7 @@ func loadTemplate(path string) (*template.Template, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(path)
+	written, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the template: %w", err)
 	}
@@ -40,7 +42,7 @@ func loadTemplate(path string) (*template.Template, error) {
 		err := t.ExecuteTemplate(&b, name, data)
 		return b.String(), err
 	}})
-	_, err = t.Parse(string(text))
+	_, err = t.Parse(string(written))
 	if err != nil {
 		return nil, fmt.Errorf("reading the template: %s", strings.TrimPrefix(err.Error(), "template: "))
 	}
@@ -100,13 +102,7 @@ var markdownMarks = strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `(`, `\
 	`<`, `&lt;`, `>`, `&gt;`)
 
 // shorten cuts a text to n characters.
-func shorten(n int, v any) string {
-	runes := []rune(toText(v))
-	if len(runes) > n {
-		return string(runes[:max(n-1, 0)]) + "…"
-	}
-	return string(runes)
-}
+func shorten(n int, v any) string { return text.Fit(toText(v), n, "…") }
 
 // toMoney writes {amount, currency} as "48,001 EUR": whole units, since nobody acts on cents.
 func toMoney(v any) string {
@@ -114,19 +110,11 @@ func toMoney(v any) string {
 	if !ok {
 		return "unknown"
 	}
-	f, err := strconv.ParseFloat(toText(value["amount"]), 64)
+	amount, err := strconv.ParseFloat(toText(value["amount"]), 64)
 	if err != nil {
 		return "unknown"
 	}
-	digits := strconv.FormatFloat(f, 'f', 0, 64)
-	sign := ""
-	if strings.HasPrefix(digits, "-") {
-		sign, digits = "-", digits[1:]
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return strings.TrimSpace(sign + digits + " " + toText(value["currency"]))
+	return strings.TrimSpace(text.Whole(amount) + " " + toText(value["currency"]))
 }
 
 // toDate writes an instant as its UTC date.

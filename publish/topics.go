@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,11 +16,9 @@ import (
 const (
 	batchBytes   = 512 << 10 // of values, in one request
 	batchRecords = 500
-	readWait     = 250 * time.Millisecond
 )
 
-// errEnough ends the reading of a batch that goes beyond what was asked for.
-var errEnough = errors.New("read enough")
+var readLimits = broker.FetchLimits{MinBytes: 1, MaxWait: 250 * time.Millisecond, MaxBytes: 4 << 20}
 
 // Topics delivers to the Kafka topics that transitions name, one partition each, keyed by fingerprint, with the stored bytes and
 // headers. It reads a topic back before it first writes to it, and publishes only what lies above the highest (episode,
@@ -50,7 +47,7 @@ func (d *Topics) Recover(ctx context.Context, topics []string) error {
 // Has reports whether the topic has the transition, or one after it, by what was read of the topic.
 func (d *Topics) Has(t alert.Transition) bool {
 	h, known := d.topics[t.Topic]
-	return known && !h.above(t.Key, placeOf(t))
+	return known && !h.above(t.Key, t.Order())
 }
 
 // Deliver publishes the transitions of each topic in their order, each request after the acknowledgement of the one before.
@@ -68,7 +65,7 @@ func (d *Topics) Deliver(ctx context.Context, transitions []alert.Transition) (s
 				break
 			}
 			taken++
-			if h.above(t.Key, placeOf(t)) {
+			if h.above(t.Key, t.Order()) {
 				batch, bytes = append(batch, t), bytes+len(t.Value)
 			}
 		}
@@ -93,7 +90,7 @@ func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []al
 		}
 	}
 	// gofail: var publishBeforeWrite struct{}
-	offset, err := d.produce(ctx, topic, records)
+	offset, err := d.Kafka.Produce(ctx, topic, records)
 	// gofail: var publishAfterWrite struct{}
 	if err != nil {
 		// Whether it arrived is unknown. The topic itself will say.
@@ -101,21 +98,21 @@ func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []al
 		return fmt.Errorf("publishing %d transitions to %s: %w", len(batch), topic, err)
 	}
 	for i, t := range batch {
-		h.put(t.Key, placeOf(t), offset+int64(i))
+		h.put(t.Key, t.Order(), offset+int64(i))
 	}
 	return nil
 }
 
-// Bury takes ended alerts off their topics with tombstones, where nothing later stands there, and returns those that are off,
-// also the ones that were before.
-func (d *Topics) Bury(ctx context.Context, ended []alert.Transition) (buried []alert.Transition, err error) {
+// Tombstone takes ended alerts off their topics, where nothing later stands there, and returns those that are off, also the ones
+// that were before.
+func (d *Topics) Tombstone(ctx context.Context, ended []alert.Transition) (off []alert.Transition, err error) {
 	for len(ended) > 0 {
 		topic := ended[0].Topic
 		h, err := d.caughtUp(ctx, topic)
 		if err != nil {
-			return buried, err
+			return off, err
 		}
-		var batch, off []alert.Transition
+		var batch, already []alert.Transition
 		taken := 0
 		for _, t := range ended {
 			if t.Topic != topic || len(batch) == batchRecords {
@@ -123,52 +120,38 @@ func (d *Topics) Bury(ctx context.Context, ended []alert.Transition) (buried []a
 			}
 			taken++
 			switch at, found := h.of[t.Key]; {
-			case !found, at.last == placeOf(t).grave():
-				off = append(off, t)
-			case at.last == placeOf(t) && !at.stale():
+			case !found, at.last == t.Order().Tombstoned():
+				already = append(already, t)
+			case at.last == t.Order() && !at.stale():
 				batch = append(batch, t)
 			}
 		}
-		if err := d.bury(ctx, topic, h, batch); err != nil {
-			return append(buried, off...), err
+		if err := d.tombstone(ctx, topic, h, batch); err != nil {
+			return append(off, already...), err
 		}
-		buried = append(append(buried, off...), batch...)
+		off = append(append(off, already...), batch...)
 		ended = ended[taken:]
 	}
-	return buried, nil
+	return off, nil
 }
 
-func (d *Topics) bury(ctx context.Context, topic string, h *heads, batch []alert.Transition) error {
+func (d *Topics) tombstone(ctx context.Context, topic string, h *heads, batch []alert.Transition) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	records := make([]kafka.Record, len(batch))
 	for i, t := range batch {
-		records[i] = kafka.Record{Key: kafka.NewBytes([]byte(t.Key)), Headers: placeOf(t).headers()}
+		records[i] = kafka.Record{Key: kafka.NewBytes([]byte(t.Key)), Headers: tombstoneHeaders(t.Order())}
 	}
-	offset, err := d.produce(ctx, topic, records)
+	offset, err := d.Kafka.Produce(ctx, topic, records)
 	if err != nil {
 		delete(d.topics, topic)
 		return fmt.Errorf("publishing %d tombstones to %s: %w", len(batch), topic, err)
 	}
 	for i, t := range batch {
-		h.put(t.Key, placeOf(t).grave(), offset+int64(i))
+		h.put(t.Key, t.Order().Tombstoned(), offset+int64(i))
 	}
 	return nil
-}
-
-// produce writes to the topic's only partition and returns the offset of the first record when all replicas have them.
-func (d *Topics) produce(ctx context.Context, topic string, records []kafka.Record) (int64, error) {
-	response, err := d.Kafka.Client().Produce(ctx, &kafka.ProduceRequest{
-		Topic: topic, Partition: 0, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(records...),
-	})
-	if err == nil {
-		err = response.Error
-	}
-	if err != nil {
-		return 0, err
-	}
-	return response.BaseOffset, nil
 }
 
 // caughtUp returns the topic's heads, read back from its beginning the first time.
@@ -203,46 +186,19 @@ func (d *Topics) readOn(ctx context.Context, topic string, h *heads) (anew bool,
 	}
 	h.next = max(h.next, ranges[tp].Start)
 	foreign := 0
-	err = d.read(ctx, tp, h.next, ranges[tp].End, func(record *broker.Record) error {
+	for record, err := range d.Kafka.Read(ctx, tp, broker.Range{Start: h.next, End: ranges[tp].End}, readLimits) {
+		if err != nil {
+			return anew, fmt.Errorf("reading %s back: %w", topic, err)
+		}
 		if !h.see(record) {
 			foreign++
 		}
-		return nil
-	})
-	if err != nil {
-		return anew, fmt.Errorf("reading %s back: %w", topic, err)
 	}
 	h.next = max(h.next, ranges[tp].End)
 	if foreign > 0 {
 		d.logger().Warn("records that are not alerts of ours were left out", "topic", topic, "records", foreign)
 	}
 	return anew, nil
-}
-
-// read calls do for the records from start up to end.
-func (d *Topics) read(ctx context.Context, tp churn.TopicPartition, start, end int64, do func(*broker.Record) error) error {
-	reader := d.Kafka.Reader(tp, broker.FetchLimits{MinBytes: 1, MaxWait: readWait, MaxBytes: 4 << 20})
-	defer reader.Close()
-	for start < end {
-		fetched, err := reader.Fetch(ctx, start, readWait)
-		if err != nil {
-			return err
-		}
-		err = fetched.Each(func(record *broker.Record) error {
-			if record.Offset >= end {
-				return errEnough
-			}
-			return do(record)
-		})
-		if errors.Is(err, errEnough) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		start = fetched.Next
-	}
-	return nil
 }
 
 // Mend reads what reached the topics since, its own records and those of a holder that woke up too late, and publishes the
@@ -272,22 +228,21 @@ func (d *Topics) Mend(ctx context.Context) (mended int, again bool, err error) {
 
 func (d *Topics) republish(ctx context.Context, topic string, h *heads, fingerprint string, at head) (found bool, err error) {
 	d.logger().Warn("an older transition lies over the present one; publishing the present one again", "topic", topic,
-		"fingerprint", fingerprint, "episode", at.highest.episode, "sequence", at.highest.sequence)
+		"fingerprint", fingerprint, "episode", at.highest.Episode, "sequence", at.highest.Sequence)
 	var present *kafka.Record
-	err = d.read(ctx, churn.TopicPartition{Topic: topic}, at.offset, at.offset+1, func(record *broker.Record) error {
+	for record, err := range d.Kafka.Read(ctx, churn.TopicPartition{Topic: topic}, broker.Range{Start: at.offset, End: at.offset + 1}, readLimits) {
+		if err != nil {
+			return false, fmt.Errorf("reading offset %d of %s again: %w", at.offset, topic, err)
+		}
 		present = &kafka.Record{Key: kafka.NewBytes(record.Key), Value: kafka.NewBytes(record.Value)}
 		for _, header := range record.Headers {
 			present.Headers = append(present.Headers, kafka.Header{Key: header.Key, Value: header.Value})
 		}
-		return nil
-	})
-	if err != nil {
-		return false, fmt.Errorf("reading offset %d of %s again: %w", at.offset, topic, err)
 	}
 	if present == nil {
 		return false, nil
 	}
-	offset, err := d.produce(ctx, topic, []kafka.Record{*present})
+	offset, err := d.Kafka.Produce(ctx, topic, []kafka.Record{*present})
 	if err != nil {
 		return false, fmt.Errorf("publishing offset %d of %s again: %w", at.offset, topic, err)
 	}

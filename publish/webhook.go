@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // Headers that a webhook is called with.
@@ -65,13 +66,13 @@ func (w *Webhook) Open() (err error) {
 	if w.Clock == nil {
 		w.Clock = time.Now
 	}
-	if w.url, err = secret("the address of "+w.Name(), w.Config.URL, w.Config.URLFile); err != nil {
+	if w.url, err = dial.ReadSecret("the address of "+w.Name(), w.Config.URL, w.Config.URLFile); err != nil {
 		return err
 	}
 	if err := checkURL(w.url); err != nil {
 		return fmt.Errorf("reading the address of %s: %w", w.Name(), err)
 	}
-	key, err := secret("the secret of "+w.Name(), w.Config.Secret, w.Config.SecretFile)
+	key, err := dial.ReadSecret("the secret of "+w.Name(), w.Config.Secret, w.Config.SecretFile)
 	if err != nil {
 		return err
 	}
@@ -144,15 +145,15 @@ func (w *Webhook) Deliver(ctx context.Context, transitions []alert.Transition) (
 // Mend has nothing to do: what was answered well is there.
 func (w *Webhook) Mend(context.Context) (int, bool, error) { return 0, false, nil }
 
-// Bury has nothing to do: what was sent cannot be taken back.
-func (w *Webhook) Bury(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
+// Tombstone has nothing to do: what was sent cannot be taken back.
+func (w *Webhook) Tombstone(_ context.Context, ended []alert.Transition) ([]alert.Transition, error) {
 	return ended, nil
 }
 
 // wants reports whether a transition passes the filter.
 func (w *Webhook) wants(t alert.Transition) bool {
 	among := func(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
-	account := subjectOf(t).Account
+	account := bodyOf(t).Account
 	if account == nil {
 		account = &alert.AccountBrief{}
 	}

@@ -152,7 +152,7 @@ func TestWebhookFilters(t *testing.T) {
 	make := func(fingerprint, kind, severity, owner, team string, state alert.State) alert.Transition {
 		x := is(state, fingerprint, "A", severity, 1, 1)
 		x.Kind, x.Labels = kind, map[string]string{"owner": owner}
-		x.Value = fmt.Appendf(nil, `{"fingerprint": %q, "episode": 1, "sequence": 1, "account": {"account_id": "A", "owner": "of the account", "team": %q}}`, fingerprint, team)
+		x.Value = fmt.Appendf(nil, `{"schema_version": 1, "transition_id": "x", "status": "firing", "fingerprint": %q, "episode": 1, "sequence": 1, "account": {"account_id": "A", "owner": "of the account", "team": %q}}`, fingerprint, team)
 		return x
 	}
 	for name, c := range map[string]struct {

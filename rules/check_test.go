@@ -32,7 +32,7 @@ func (d described) Columns(_ context.Context, query string) ([]alert.Column, err
 }
 
 func TestCheckSaysWhere(t *testing.T) {
-	set := load(t, `groups:
+	set := loaded(t, `groups:
   - name: g
     schedule: "0 6 * * *"
     rules:
@@ -122,9 +122,18 @@ func TestTheDocumentedRuleLoads(t *testing.T) {
 			t.Errorf("docs/rules.md does not explain the key %s", key)
 		}
 	}
-	for _, reason := range []string{ReasonMet, ReasonWaiting, ReasonCleared, ReasonNotHeld, ReasonHolding, ReasonReturned, ReasonRemoved, ReasonRepeated} {
+	for _, reason := range []string{alert.ReasonMet, alert.ReasonWaiting, alert.ReasonCleared, alert.ReasonNotHeld, alert.ReasonHolding, alert.ReasonReturned, alert.ReasonRemoved, alert.ReasonRepeated} {
 		if !strings.Contains(string(page), "`"+reason+"`") {
 			t.Errorf("docs/rules.md does not explain the reason %s", reason)
 		}
 	}
+}
+
+func loaded(t *testing.T, text string) *Set {
+	t.Helper()
+	set, err := Load(Document{"test.yaml", []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }

@@ -378,3 +378,11 @@ func placeOf(n *node) place {
 	}
 	return place{line: n.line, column: n.column, block: n.block}
 }
+
+// LoadOrBuiltin reads rule files, or the built-in rules where none are named.
+func LoadOrBuiltin(paths []string) (*Set, error) {
+	if len(paths) == 0 {
+		return LoadFiles(Builtin(), "*.yaml")
+	}
+	return LoadPaths(paths...)
+}

@@ -131,7 +131,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// namesSources reports whether some rule of the group can have no data.
-func (g *Group) namesSources() bool {
+// NamesSources reports whether some rule of the group can have no data.
+func (g *Group) NamesSources() bool {
 	return slices.ContainsFunc(g.Rules, func(r *Rule) bool { return len(r.Sources) > 0 })
 }

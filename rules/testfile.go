@@ -51,12 +51,12 @@ type TestFeedback struct {
 
 // TestInstant is what must be true after the evaluation that looks from At.
 type TestInstant struct {
-	At     time.Time
-	Line   int
-	Alerts []TestAlert // every alert that stands or was resolved just now: complete
-	Silent []TestAlert // what must not stand, where a reader should see that it was thought of
-	NoData []string    // the rules that say so; checked where the key is written
-	noData bool
+	At         time.Time
+	Line       int
+	Alerts     []TestAlert // every alert that stands or was resolved just now: complete
+	Silent     []TestAlert // what must not stand, where a reader should see that it was thought of
+	NoData     []string    // the rules that say so; checked where the key is written
+	SaysNoData bool
 }
 
 // TestAlert is one expected alert. What is not written is not compared, but for the rule and the status.
@@ -386,7 +386,7 @@ func (l *testLoader) instant(n *node, set *Set) TestInstant {
 	for _, item := range l.list(n.get("silent"), "silent") {
 		t.Silent = append(t.Silent, l.alert(item, set))
 	}
-	t.NoData, t.noData = l.texts(n.get("no_data"), "no_data"), n.get("no_data") != nil
+	t.NoData, t.SaysNoData = l.texts(n.get("no_data"), "no_data"), n.get("no_data") != nil
 	slices.Sort(t.NoData)
 	return t
 }

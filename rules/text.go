@@ -97,8 +97,8 @@ func fieldsOf(n parse.Node, moved bool) []string {
 	return out
 }
 
-// render fills every label and annotation from a row. An error names the text at fault.
-func (r *Rule) render(row alert.Row) (labels, notes map[string]string, err error) {
+// Render fills every label and annotation from a row. An error names the text at fault.
+func (r *Rule) Render(row alert.Row) (labels, notes map[string]string, err error) {
 	data := make(map[string]any, len(row))
 	for k, v := range row {
 		data[k] = printable(v)
@@ -141,7 +141,7 @@ func printable(v any) any {
 	return v
 }
 
-func number(v any) (float64, bool) {
+func Number(v any) (float64, bool) {
 	switch v := v.(type) {
 	case float64:
 		return v, !math.IsNaN(v) && !math.IsInf(v, 0)
@@ -161,7 +161,7 @@ func number(v any) (float64, bool) {
 
 // formatMoney writes 48000.5 and "EUR" as "48,001 EUR": whole units, since nobody acts on cents.
 func formatMoney(v any, currency ...any) string {
-	f, ok := number(v)
+	f, ok := Number(v)
 	if !ok {
 		return "unknown"
 	}
@@ -182,7 +182,7 @@ func formatMoney(v any, currency ...any) string {
 
 // formatPercent writes 0.083 as "8.3%".
 func formatPercent(v any) string {
-	f, ok := number(v)
+	f, ok := Number(v)
 	if !ok {
 		return "unknown"
 	}
@@ -191,7 +191,7 @@ func formatPercent(v any) string {
 
 // formatDays writes 12.4 as "12 days".
 func formatDays(v any) string {
-	f, ok := number(v)
+	f, ok := Number(v)
 	if !ok {
 		return "unknown"
 	}
@@ -219,7 +219,7 @@ func formatList(v any) string {
 	}
 	words := make([]string, len(items))
 	for i, item := range items {
-		words[i] = strings.ReplaceAll(plain(item), "_", " ")
+		words[i] = strings.ReplaceAll(Plain(item), "_", " ")
 	}
 	return strings.Join(words, ", ")
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// The wire structs follow design.md, section 3, field by field; a nil pointer is a field that the source did not send.
+// The wire structs follow deploy/schemas, field by field; a nil pointer is a field that the source did not send.
 
 type wireDeal struct {
 	SchemaVersion int              `json:"schema_version,omitempty"`

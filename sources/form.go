@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/text"
 )
 
 // FormColumns are the columns of the hand-off form: which deal, and the six facts that a CRM does not hold.
@@ -54,12 +55,12 @@ func ReadForm(r io.Reader) ([]Form, []RowError) {
 		}
 		if form.ult != "" {
 			if n, err := strconv.Atoi(form.ult); err != nil || n < 0 || n > maxUltimatums {
-				return fmt.Errorf("ultimatums %q is no number from 0 to %d", cut(form.ult, 40), maxUltimatums)
+				return fmt.Errorf("ultimatums %q is no number from 0 to %d", text.Cut(form.ult, 40, "..."), maxUltimatums)
 			}
 		}
 		if form.tone != "" {
 			if v, err := strconv.ParseFloat(form.tone, 64); err != nil || !(v >= -1 && v <= 1) || !json.Valid([]byte(form.tone)) {
-				return fmt.Errorf("tone %q is no number from -1 (hostile) to 1 (warm), such as -0.5", cut(form.tone, 40))
+				return fmt.Errorf("tone %q is no number from -1 (hostile) to 1 (warm), such as -0.5", text.Cut(form.tone, 40, "..."))
 			}
 		}
 		for column, field := range map[string]string{"client_was_refused": "unresolved_requests", "common_ground": "common_ground"} {
@@ -79,12 +80,12 @@ func ReadForm(r io.Reader) ([]Form, []RowError) {
 				if priced {
 					value = strings.TrimSpace(value)
 					if _, err := churn.Money(value); err != nil {
-						return fmt.Errorf("client_gave_up: %q is not written as term = amount: %w", cut(e, 60), err)
+						return fmt.Errorf("client_gave_up: %q is not written as term = amount: %w", text.Cut(e, 60, "..."), err)
 					}
 					concession["value"] = value
 				}
 				if concession["term"] == "" {
-					return fmt.Errorf("client_gave_up: %q names no term", cut(e, 60))
+					return fmt.Errorf("client_gave_up: %q names no term", text.Cut(e, 60, "..."))
 				}
 				all[i] = concession
 			}
@@ -172,4 +173,48 @@ func (f Form) Correct(record []byte) ([]byte, error) {
 	fields["revision"] = json.Number(strconv.FormatInt(before.Revision+1, 10))
 	fields["event_id"] = "form-" + churn.Hash(string(filled))
 	return json.Marshal(fields)
+}
+
+// Filled is what became of one line of the form.
+type Filled struct {
+	Line      int    `json:"line"`
+	DealID    string `json:"deal_id"`
+	AccountID string `json:"account_id"`
+	Changed   bool   `json:"changed"`
+	Before    string `json:"before"` // band and score
+	After     string `json:"after"`
+	Value     []byte `json:"-"` // of the corrected deal
+}
+
+// Fill completes the newest record of the deal that a line names, and says what that does to its score.
+func (f Form) Fill(record churn.DealRecord, score func(*churn.DealClosed) churn.Hardness) (Filled, error) {
+	line := Filled{Line: f.Line, DealID: f.DealID, AccountID: f.AccountID}
+	switch {
+	case record.Value == nil:
+		return line, fmt.Errorf("deal %s is not in the warehouse: check the id, or import it first", f.DealID)
+	case record.AccountID != f.AccountID:
+		return line, fmt.Errorf("deal %s belongs to account %s, not to %s", f.DealID, record.AccountID, f.AccountID)
+	}
+	value, err := f.Correct(record.Value)
+	if err != nil {
+		return line, err
+	}
+	line.Changed, line.Value = value != nil, value
+	if !line.Changed {
+		value = record.Value
+	}
+	for _, side := range []struct {
+		value []byte
+		words *string
+	}{{record.Value, &line.Before}, {value, &line.After}} {
+		deal, err := churn.DecodeDeal(side.value, time.Time{})
+		if err != nil {
+			return line, err
+		}
+		h := score(&deal)
+		if *side.words = string(h.Band); h.Band != churn.BandUnknown {
+			*side.words = fmt.Sprintf("%s %.0f", h.Band, h.Score)
+		}
+	}
+	return line, nil
 }

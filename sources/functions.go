@@ -15,6 +15,7 @@ import (
 	"github.com/itchyny/gojq"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/text"
 )
 
 // functions are what a mapping can call besides jq's own.
@@ -80,7 +81,7 @@ func instant(s string) (time.Time, error) {
 	t, r := churn.ParseInstant(s)
 	if r != nil {
 		if r.Code == churn.CodeBadTime {
-			return time.Time{}, fmt.Errorf("%s is no time: write 2026-01-31, 2026-01-31 09:30:00 or RFC 3339, year first", strconv.Quote(cut(s, 60)))
+			return time.Time{}, fmt.Errorf("%s is no time: write 2026-01-31, 2026-01-31 09:30:00 or RFC 3339, year first", strconv.Quote(text.Cut(s, 60, "...")))
 		}
 		return time.Time{}, fmt.Errorf("%s", r.Reason)
 	}
@@ -90,27 +91,27 @@ func instant(s string) (time.Time, error) {
 // money writes an amount as a decimal string, rounded half to even at four decimals. Thousands separators and currency
 // signs are refused: 1.234 means two different amounts in two countries, and a mapping's author knows which.
 func money(v any) (string, error) {
-	var text string
+	var written string
 	switch v := v.(type) {
 	case string:
-		text = strings.TrimSpace(v)
+		written = strings.TrimSpace(v)
 	case json.Number:
-		text = v.String()
+		written = v.String()
 	case int:
-		text = strconv.Itoa(v)
+		written = strconv.Itoa(v)
 	case *big.Int:
-		text = v.String()
+		written = v.String()
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return "", fmt.Errorf("%v is no amount", v)
 		}
-		text = strconv.FormatFloat(v, 'f', -1, 64)
+		written = strconv.FormatFloat(v, 'f', -1, 64)
 	default:
 		return "", fmt.Errorf("wants a string or a number, got %s", show(v))
 	}
-	d, err := decimal.Parse(text)
+	d, err := decimal.Parse(written)
 	if err != nil {
-		return "", fmt.Errorf("%s is no amount: digits and a decimal point, nothing else", strconv.Quote(cut(text, 60)))
+		return "", fmt.Errorf("%s is no amount: digits and a decimal point, nothing else", strconv.Quote(text.Cut(written, 60, "...")))
 	}
 	m, err := churn.Money(d.Round(churn.MoneyScale).String())
 	if err != nil {
@@ -151,13 +152,5 @@ func show(v any) string {
 	if err != nil {
 		return fmt.Sprintf("%T", v)
 	}
-	return cut(string(b), 60)
-}
-
-func cut(s string, most int) string {
-	runes := []rune(s)
-	if len(runes) <= most {
-		return s
-	}
-	return string(runes[:most]) + "..."
+	return text.Cut(string(b), 60, "...")
 }

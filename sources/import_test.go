@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/text"
 )
 
 var update = flag.Bool("update", false, "write what is expected instead of comparing with it")
@@ -170,7 +171,7 @@ func TestJSONLinesThatCannotBeRead(t *testing.T) {
 	}
 	var got []string
 	for _, r := range s.Refused {
-		got = append(got, fmt.Sprintf("%s %v %s", r.Code, r.Lines, cut(r.Reason, 60)))
+		got = append(got, fmt.Sprintf("%s %v %s", r.Code, r.Lines, text.Cut(r.Reason, 60, "...")))
 	}
 	want := `unreadable_row [2 3 4] the JSON value ends too early
 mapping_error [5] expected an object but got: array (["6"])

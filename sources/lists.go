@@ -11,6 +11,7 @@ import (
 	"github.com/govalues/decimal"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/text"
 )
 
 // RowError is what is wrong with one line of a list.
@@ -85,7 +86,7 @@ func ReadRates(r io.Reader) ([]churn.Rate, []RowError) {
 
 // rate reads an exact rate. decimal.Parse rounds digits away without a word, so they are counted first.
 func rate(s string) (decimal.Decimal, error) {
-	wrong := fmt.Errorf("rate %q is not a number above zero with at most %d digits before and %d after the point", cut(s, 40), churn.RateDigits-churn.RateScale, churn.RateScale)
+	wrong := fmt.Errorf("rate %q is not a number above zero with at most %d digits before and %d after the point", text.Cut(s, 40, "..."), churn.RateDigits-churn.RateScale, churn.RateScale)
 	whole, fraction, _ := strings.Cut(s, ".")
 	onlyDigits := func(s string) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/aftershock/aftershock/text"
 )
 
 // MaxRow is the longest row, in bytes, that is read.
@@ -120,7 +122,7 @@ func checkHeader(header []string, delimiter rune) error {
 	if len(header) == 1 {
 		for _, other := range []rune{',', ';', '\t', '|'} {
 			if other != delimiter && strings.ContainsRune(header[0], other) {
-				return fmt.Errorf("line 1: there is one column, %q: try --delimiter %q", cut(header[0], 60), string(other))
+				return fmt.Errorf("line 1: there is one column, %q: try --delimiter %q", text.Cut(header[0], 60, "..."), string(other))
 			}
 		}
 	}
@@ -288,7 +290,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 			}
 			key := token.(string) // the decoder lets nothing else be a key
 			if _, twice := object[key]; twice {
-				return nil, fmt.Errorf("the key %q stands twice in one object", cut(key, 60))
+				return nil, fmt.Errorf("the key %q stands twice in one object", text.Cut(key, 60, "..."))
 			}
 			if object[key], err = parseValue(d, depth+1); err != nil {
 				return nil, err

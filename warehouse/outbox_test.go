@@ -80,7 +80,7 @@ func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
 
 	ended := func(before time.Time, after string) (all []string) {
 		t.Helper()
-		page, err := w.Ended(t.Context(), "graves", before, after, 10)
+		page, err := w.Ended(t.Context(), "tombstones", before, after, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestTheOutboxTellsWhatIsStillToBeProven(t *testing.T) {
 	expect("ended: what was told last, though an episode that nobody heard of came after", ended(now().Add(time.Hour), ""), "churn.alerts a-1-2")
 	expect("ended before the last tick of it", ended(entries[2].At, ""))
 	expect("ended, after it", ended(now().Add(time.Hour), id("a")))
-	if err := w.Delivered(t.Context(), "graves", now(), accepted(entries[1].Transitions[:1]...)); err != nil {
+	if err := w.Delivered(t.Context(), "tombstones", now(), accepted(entries[1].Transitions[:1]...)); err != nil {
 		t.Fatal(err)
 	}
 	expect("ended, its tombstone noted", ended(now().Add(time.Hour), ""))

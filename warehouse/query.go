@@ -258,14 +258,8 @@ func (w *Warehouse) Columns(ctx context.Context, text string) ([]alert.Column, e
 	return columns, rows.Err()
 }
 
-// DealRecord is a deal as its newest event describes it.
-type DealRecord struct {
-	AccountID string
-	Value     []byte // the record's value, whole
-}
-
 // NewestDeals returns the newest record of each deal; deals that never arrived are left out.
-func (w *Warehouse) NewestDeals(ctx context.Context, ids []string) (map[string]DealRecord, error) {
+func (w *Warehouse) NewestDeals(ctx context.Context, ids []string) (map[string]churn.DealRecord, error) {
 	table, err := ext.NewTable("wanted", ext.Column("deal_id", "String"))
 	if err != nil {
 		return nil, err
@@ -275,10 +269,10 @@ func (w *Warehouse) NewestDeals(ctx context.Context, ids []string) (map[string]D
 			return nil, err
 		}
 	}
-	deals := make(map[string]DealRecord, len(ids))
+	deals := make(map[string]churn.DealRecord, len(ids))
 	err = w.each(ctx, "newest_deals", clickhouse.WithExternalTable(table), func(scan func(...any) error) error {
 		var id, value string
-		var d DealRecord
+		var d churn.DealRecord
 		if err := scan(&id, &d.AccountID, &value); err != nil {
 			return err
 		}

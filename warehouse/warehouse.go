@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
 	"path"
 	"regexp"
 	"strings"
@@ -119,13 +118,9 @@ func Open(c Config, clock func() time.Time) (*Warehouse, error) {
 }
 
 func (c Config) options() (*clickhouse.Options, error) {
-	password := string(c.Password)
-	if c.PasswordFile != "" {
-		text, err := os.ReadFile(c.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading clickhouse.password_file: %w", err)
-		}
-		password = strings.TrimRight(string(text), "\r\n")
+	password, err := dial.ReadSecret("clickhouse.password_file", c.Password, c.PasswordFile)
+	if err != nil {
+		return nil, err
 	}
 	o := &clickhouse.Options{
 		Addr:            []string{c.Addr},
@@ -139,16 +134,8 @@ func (c Config) options() (*clickhouse.Options, error) {
 		ClientInfo:      clickhouse.ClientInfo{Products: []struct{ Name, Version string }{{"aftershock", "1"}}},
 	}
 	if c.TLS {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-		if c.CAFile != "" {
-			pem, err := os.ReadFile(c.CAFile)
-			if err != nil {
-				return nil, fmt.Errorf("reading clickhouse.ca_file: %w", err)
-			}
-			o.TLS.RootCAs = x509.NewCertPool()
-			if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("reading clickhouse.ca_file: %s holds no PEM certificate", c.CAFile)
-			}
+		if o.TLS, err = dial.TLS("clickhouse.ca_file", c.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	return o, nil

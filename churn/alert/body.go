@@ -3,13 +3,14 @@ package alert
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
 )
 
-// AlertType and AlertSchemaVersion name the format of Alert in CloudEvents and in the body.
+// Type and SchemaVersion name the format of Alert in CloudEvents and in the body.
 const (
 	Type          = "aftershock.alert.v1"
 	SchemaVersion = 1
@@ -62,6 +63,9 @@ type Feedback struct {
 	SnoozedUntil *time.Time        `json:"snoozed_until,omitempty"`
 }
 
+// Order is the place of what the alert says among all that is said of its fingerprint.
+func (a *Alert) Order() Order { return Order{Episode: a.Episode, Sequence: a.Sequence} }
+
 // Encode gives a transition what is published: the topic, the key, the headers and the bytes, fixed here once.
 func Encode(t *Transition, topic, source string, subject Subject) error {
 	a := Alert{
@@ -95,13 +99,11 @@ func Encode(t *Transition, topic, source string, subject Subject) error {
 	if a.Evidence == nil {
 		a.Evidence = []Evidence{}
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // a client's words stay readable
-	if err := enc.Encode(a); err != nil {
+	value, err := a.bytes()
+	if err != nil {
 		return fmt.Errorf("writing alert %s of rule %s: %w", t.ID, t.Rule, err)
 	}
-	t.Topic, t.Key, t.Value = topic, t.Fingerprint, bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	t.Topic, t.Key, t.Value = topic, t.Fingerprint, value
 	t.Headers = []Header{
 		{Key: "ce_specversion", Value: "1.0"},
 		{Key: "ce_id", Value: t.ID},
@@ -113,6 +115,34 @@ func Encode(t *Transition, topic, source string, subject Subject) error {
 	return nil
 }
 
+func (a *Alert) bytes() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // a client's words stay readable
+	err := enc.Encode(a)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// Decode reads the value of a record on an alert topic. Unknown fields are ignored and unknown words, such as a status of a later
+// build, are passed on, so that a consumer lives through additions. What is no JSON object of Alert v1, or does not say which
+// transition of which alert it is, is an error. A tombstone, a record without a value, is no alert: look for it first.
+func Decode(value []byte) (Alert, error) {
+	var a Alert
+	if err := json.Unmarshal(value, &a); err != nil {
+		return Alert{}, fmt.Errorf("reading an alert: %w", err)
+	}
+	switch {
+	case a.SchemaVersion != SchemaVersion:
+		return Alert{}, fmt.Errorf("reading an alert: schema_version is %d, and this build reads %d", a.SchemaVersion, SchemaVersion)
+	case a.TransitionID == "" || a.Fingerprint == "" || a.Status == "":
+		return Alert{}, errors.New("reading an alert: transition_id, fingerprint and status are required")
+	case !a.Order().Valid():
+		return Alert{}, fmt.Errorf("reading an alert: episode %d and sequence %d must both be above zero", a.Episode, a.Sequence)
+	}
+	return a, nil
+}
+
+// Instant is a time as Alert v1 holds it: in UTC, and null where there is none.
 func Instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

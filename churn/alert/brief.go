@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/text"
 )
 
 // HandoffBrief is the `brief` of Alert v1: what the person who inherits a client needs to know of the negotiation. Entries are
@@ -29,7 +29,8 @@ type HandoffBrief struct {
 }
 
 const (
-	// ReferenceRest is how long a hard-won client is not asked for a reference: the longest lag band (domain.md, "Windows").
+	// ReferenceRest is how long a hard-won client is not asked for a reference. Trouble is looked for at 0-30, 31-90 and 91-180 days
+	// after the close: this is the end of the last.
 	ReferenceRest = 180 * 24 * time.Hour
 
 	briefEntries = 8   // of each list: an alert must stay a small record
@@ -220,9 +221,9 @@ func (b *briefing) concessions(all []churn.Concession) []string {
 func listed(all *[]string) []string {
 	var out []string
 	if all != nil {
-		for _, text := range *all {
-			if text = clip(text); text != "" {
-				out = append(out, text)
+		for _, entry := range *all {
+			if entry = clip(entry); entry != "" {
+				out = append(out, entry)
 			}
 		}
 	}
@@ -240,23 +241,9 @@ func bounded(all []string) []string {
 }
 
 // clip writes a source's words on one line, and not too many of them.
-func clip(text string) string {
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	if all := []rune(text); len(all) > briefClip {
-		return string(all[:briefClip]) + "..."
-	}
-	return text
-}
+func clip(words string) string { return text.Cut(text.Line(words), briefClip, "...") }
 
 // money writes "EUR 1,250.00", exactly.
 func money(currency string, m churn.OptionalMoney) string {
-	whole, rest, _ := strings.Cut(m.String(), ".")
-	digits := strings.TrimPrefix(whole, "-")
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	if len(whole) > 0 && whole[0] == '-' {
-		digits = "-" + digits
-	}
-	return strings.TrimSpace(currency + " " + digits + "." + rest)
+	return strings.TrimSpace(currency + " " + text.Thousands(m.String()))
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"time"
 
 	"github.com/aftershock/aftershock/churn"
@@ -40,4 +41,19 @@ type Entry struct {
 	Runs        []Run
 	Feedback    []churn.FeedbackOutcome
 	Transitions []Transition
+}
+
+// Statuses of a run.
+const (
+	RunOK     = "ok"
+	RunNoData = "no_data"
+	RunError  = "error"
+)
+
+// RunStatuses are the words that alert.Run.Status can hold.
+var RunStatuses = []string{RunOK, RunNoData, RunError}
+
+// Publishes reports whether something of the entry leaves the house.
+func (e *Entry) Publishes() bool {
+	return slices.ContainsFunc(e.Transitions, func(t Transition) bool { return t.Topic != "" })
 }

@@ -31,7 +31,9 @@ func anyMoney(t *rapid.T, name string) churn.OptionalMoney {
 // anyDeal draws any deal, also ones that no decoder would let pass.
 func anyDeal(t *rapid.T) *churn.DealClosed {
 	text := rapid.SampledFrom([]string{"", "price", "Price", "term", "a joint plan", "That is ridiculous", "take it or leave it", "\x00\xff", strings.Repeat("long ", 30)})
-	concession := rapid.Custom(func(t *rapid.T) churn.Concession { return churn.Concession{Term: text.Draw(t, "term"), Value: anyMoney(t, "value")} })
+	concession := rapid.Custom(func(t *rapid.T) churn.Concession {
+		return churn.Concession{Term: text.Draw(t, "term"), Value: anyMoney(t, "value")}
+	})
 	d := &churn.DealClosed{
 		Segment: rapid.SampledFrom([]string{"", "smb", "Mid-Market", "enterprise", "other"}).Draw(t, "segment"), Currency: "EUR",
 		SignedPrice: anyMoney(t, "signed"), ListPrice: anyMoney(t, "list"), Anticipated: anyMoney(t, "anticipated"),

@@ -71,7 +71,7 @@ type Unmatched struct {
 	Attempt    int
 }
 
-// LinkAccount joins the attempts of one account with its contracts (design.md section 4, "The link, exactly").
+// LinkAccount joins the attempts of one account with its contracts (docs/links.md).
 // Both arguments hold every version that ever stood on the account; the result is a pure function of them, whatever
 // their order. Its cost is attempts x deals, times the changes of the deals while the attempt was the present.
 func LinkAccount(deals []DealVersion, attempts []AttemptVersion) ([]Link, []Unmatched) {

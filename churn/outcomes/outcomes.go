@@ -1,8 +1,3 @@
-// Package outcomes tells how well alerts foretold what became of contracts: how many of those alerted went wrong, how many of
-// those that went wrong had been alerted and how long before, and whether that is more than chance gives.
-//
-// A term of a contract goes wrong when it is downgraded or its renewal is lost. Every figure has an interval of 95 % and the
-// number of cases, and is left out where there are too few of them.
 package outcomes
 
 import (

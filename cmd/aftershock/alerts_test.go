@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/simulate"
 )
 
@@ -28,7 +31,7 @@ func TestPeopleActOnAlerts(t *testing.T) {
 
 	const ofHandoffs = "SELECT count() FROM alert_current WHERE rule = 'HardDealHandoff' AND state = 'firing'"
 	eventually(t, func() bool { return s.sql(t, ofHandoffs) == "2" })
-	var listed []alertLine
+	var listed []alert.Line
 	if err := json.Unmarshal([]byte(command(t, "alerts", "list", "--rule", "HardDealHandoff", "--json")), &listed); err != nil || len(listed) != 2 {
 		t.Fatalf("%v: %+v", err, listed)
 	}
@@ -41,7 +44,7 @@ func TestPeopleActOnAlerts(t *testing.T) {
 	state := func(fingerprint string) string {
 		return s.sql(t, "SELECT state, reason, feedback_by, feedback_reason, disposition, topic != '' FROM alert_current WHERE fingerprint = '"+fingerprint+"'")
 	}
-	if out := command(t, "alerts", "ack", first[:shown], "--by", "max", "--why", "call on Monday"); !strings.Contains(out, "ack, by max") {
+	if out := command(t, "alerts", "ack", first[:alert.Shown], "--by", "max", "--why", "call on Monday"); !strings.Contains(out, "ack, by max") {
 		t.Error(out)
 	}
 	if got := state(first); got != "acknowledged\tacknowledged\tmax\tcall on Monday\t\t1" {
@@ -66,18 +69,18 @@ func TestPeopleActOnAlerts(t *testing.T) {
 	}
 
 	// Another system knows nothing but the key, and sends the same record twice; a broken one is a dead letter.
-	kafka := p.kafka
-	producer := newProducer(kafka)
-	defer producer.close()
+	kafka := p.Kafka
+	producer := broker.NewProducer(kafka)
+	defer producer.Close()
 	for _, value := range []string{
 		`{"who":"crm-sync","what":"ack","why":"task 17 is open"}`, `{"who":"crm-sync","what":"ack","why":"task 17 is open"}`,
 		`{"who":"crm-sync","what":"shout"}`, `{"who":"crm-sync","what":"ack","fingerprint":"nobody"}`,
 	} {
-		if err := producer.add(t.Context(), kafka.Topics().Feedback, second, []byte(value), time.Time{}); err != nil {
+		if err := producer.Add(t.Context(), kafka.Topics().Feedback, second, []byte(value), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := producer.flush(t.Context()); err != nil {
+	if err := producer.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return strings.HasPrefix(state(second), "acknowledged\tacknowledged\tcrm-sync") })
@@ -95,21 +98,21 @@ func TestPeopleActOnAlerts(t *testing.T) {
 }
 
 // running is a pipeline that runs until the test ends.
-func running(t *testing.T, config Config) *pipeline {
+func running(t *testing.T, config pipeline.Config) *pipeline.Pipeline {
 	t.Helper()
-	p, err := assemble(config, time.Now)
+	p, err := pipeline.Open(config, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- p.run(ctx, map[string]bool{roleConsume: true, roleEvaluate: true}) }()
+	go func() { ended <- p.Run(ctx, map[string]bool{pipeline.RoleConsume: true, pipeline.RoleEvaluate: true}) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("the pipeline: %v", err)
 		}
-		p.close()
+		p.Close()
 	})
 	return p
 }

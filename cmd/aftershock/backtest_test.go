@@ -9,7 +9,9 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -49,8 +51,8 @@ func TestThePastIsWhatItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	b := rules.Backtest{From: world.From, To: world.To, Schedule: schedule, HoldoutShare: 0.2}
-	if b.Set, err = loadRules(nil); err != nil {
+	b := past.Backtest{From: world.From, To: world.To, Schedule: schedule, HoldoutShare: 0.2}
+	if b.Set, err = rules.LoadOrBuiltin(nil); err != nil {
 		t.Fatal(err)
 	}
 	b.Set.Groups = slices.DeleteFunc(b.Set.Groups, func(g *rules.Group) bool { return g.Name == "operations" })
@@ -83,7 +85,7 @@ func TestThePastIsWhatItWas(t *testing.T) {
 		t.Errorf("%d transitions live, %d in the backtest: %s", len(live), len(again), firstDifference(strings.Join(live, "\n"), strings.Join(again, "\n")))
 	}
 	t.Logf("%d transitions: %v", len(live), reasons)
-	for _, reason := range []string{rules.ReasonMet, rules.ReasonCleared, rules.ReasonHolding, rules.ReasonEscalated, rules.ReasonAcknowledged, rules.ReasonSnoozed, rules.ReasonClosed} {
+	for _, reason := range []string{alert.ReasonMet, alert.ReasonCleared, alert.ReasonHolding, alert.ReasonEscalated, alert.ReasonAcknowledged, alert.ReasonSnoozed, alert.ReasonClosed} {
 		if reasons[reason] == 0 {
 			t.Errorf("nothing was %s: the comparison says little", reason)
 		}
@@ -98,8 +100,8 @@ func (s *server) act(t *testing.T, known time.Time) {
 		t.Fatal(err)
 	}
 	defer kafka.Close()
-	p := newProducer(kafka)
-	defer p.close()
+	p := broker.NewProducer(kafka)
+	defer p.Close()
 	open := strings.Split(strings.TrimSpace(s.sql(t, "SELECT fingerprint FROM alert_current WHERE state = 'firing' ORDER BY fingerprint LIMIT 10")), "\n")
 	for i, fingerprint := range open {
 		value := fmt.Sprintf(`{"who":"kim","what":%q}`, churn.Acknowledge)
@@ -111,11 +113,11 @@ func (s *server) act(t *testing.T, known time.Time) {
 		case 3:
 			value = `{"who":"kim","what":"judge","disposition":"true"}`
 		}
-		if err := p.add(t.Context(), kafka.Topics().Feedback, fingerprint, []byte(value), known.Add(time.Duration(i)*time.Minute)); err != nil {
+		if err := p.Add(t.Context(), kafka.Topics().Feedback, fingerprint, []byte(value), known.Add(time.Duration(i)*time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := p.flush(t.Context()); err != nil {
+	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -149,7 +151,7 @@ func TestNoRuleSeesTheFuture(t *testing.T) {
 			known = append(known, r)
 		}
 	}
-	set, err := loadRules(nil)
+	set, err := rules.LoadOrBuiltin(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/aftershock/aftershock/config"
+	"github.com/aftershock/aftershock/pipeline"
 )
 
 // FuzzConfig: any file and any variable are a configuration or a mistake, and no secret is in the mistake. What is read is read
@@ -17,10 +20,10 @@ func FuzzConfig(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	all := keys(defaultConfig())
+	all := config.Keys(pipeline.DefaultConfig(), envPrefix)
 	number := map[string]byte{}
 	for i, k := range all {
-		number[k.path] = byte(i)
+		number[k.Path] = byte(i)
 	}
 	f.Add(example, number["log.level"], "debug")
 	f.Add([]byte("evaluate: {rules: [a, b], max_wait: 1m}\n"), number["evaluate.from"], "2026-01-31")
@@ -40,7 +43,7 @@ func FuzzConfig(f *testing.F) {
 	command := &cobra.Command{}
 	command.Flags().String("config", file, "")
 	f.Fuzz(func(t *testing.T, text []byte, which byte, value string) {
-		variable := all[int(which)%len(all)].env
+		variable := all[int(which)%len(all)].Env
 		if strings.ContainsRune(value, 0) {
 			t.Skip("no variable can hold it")
 		}
@@ -50,17 +53,17 @@ func FuzzConfig(f *testing.F) {
 		t.Setenv("AFTERSHOCK_CLICKHOUSE_PASSWORD", secret)
 		t.Setenv("AFTERSHOCK_KAFKA_SASL_PASSWORD", secret)
 		t.Setenv(variable, value)
-		config, err := loadConfig(command)
+		read, err := loadConfig(command)
 		if err != nil {
 			if strings.Contains(err.Error(), secret) || err.Error() == "" {
 				t.Fatalf("the mistake tells the secret: %v", err)
 			}
 			return
 		}
-		if err := config.Validate(); err != nil {
+		if err := read.Validate(); err != nil {
 			t.Fatalf("it is read, and wrong: %v", err)
 		}
-		if again, err := loadConfig(command); err != nil || !reflect.DeepEqual(config, again) {
+		if again, err := loadConfig(command); err != nil || !reflect.DeepEqual(read, again) {
 			t.Fatalf("the second time: %v", err)
 		}
 	})

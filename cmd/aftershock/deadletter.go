@@ -2,14 +2,11 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,9 +16,10 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/consumers/deadletter"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/sources"
+	"github.com/aftershock/aftershock/text"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -66,7 +64,7 @@ was refused again: then the newest dead letter of the record is open. Sent are t
 	filter.flags(c)
 	c.Flags().StringVar(&since, "since", "", "only what was refused since: a duration such as 24h or 7d, or an RFC 3339 time")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		from, err := instantOrAge(since, time.Now())
+		from, err := instantOrAge(since, clock())
 		if err != nil {
 			return usageError{fmt.Errorf("--since %w", err)}
 		}
@@ -113,7 +111,7 @@ func letterTable(groups []warehouse.DeadLetterGroup) string {
 	t.AppendHeader(table.Row{"code", "topic", "letters", "open", "sent", "accepted", "refused again", "first", "last", "example"})
 	t.SetColumnConfigs([]table.ColumnConfig{{Name: "example", WidthMax: 70}})
 	for _, g := range groups {
-		example := g.Example + "\n" + visible(strings.TrimPrefix(g.Field+": "+g.Reason, ": "))
+		example := g.Example + "\n" + text.Visible(strings.TrimPrefix(g.Field+": "+g.Reason, ": "))
 		if g.Replays > 0 {
 			example += fmt.Sprintf("\n(%d of the letters are replays)", g.Replays)
 		}
@@ -142,20 +140,21 @@ newest. Bytes that a terminal would obey, or could not show, are printed as esca
 		if limit < 1 {
 			return usageError{fmt.Errorf("--limit %d is not above 0", limit)}
 		}
-		var letters []*consumers.DeadLetter
+		var letters []*deadletter.Letter
 		err = withKafka(c, func(kafka *broker.Connection) error {
 			show := newBar("reading dead letters")
 			defer show.end()
-			letters, err = findLetters(c.Context(), kafka, filter, asked, limit, show.bytes)
+			search := deadletter.Search{Code: churn.Code(filter.code), Topic: filter.topic, Positions: asked, Limit: limit}
+			letters, err = search.Find(c.Context(), kafka, show.bytes)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		if filter.asJSON {
-			all := make([]letterJSON, len(letters))
+			all := make([]deadletter.JSON, len(letters))
 			for i, d := range letters {
-				all[i] = asJSON(d)
+				all[i] = deadletter.AsJSON(d)
 			}
 			return writeJSON(c.OutOrStdout(), all)
 		}
@@ -171,108 +170,6 @@ newest. Bytes that a terminal would obey, or could not show, are printed as esca
 		return nil
 	}
 	return c
-}
-
-// findLetters returns the newest dead letters, newest first, or those that were asked for; a record that was read twice has two, of
-// which the first is shown.
-func findLetters(ctx context.Context, kafka *broker.Connection, f letterFilter, asked []churn.Position, limit int, progress func(done, total int64)) ([]*consumers.DeadLetter, error) {
-	wanted := map[string]bool{}
-	for _, p := range asked {
-		wanted[p.Path()] = true
-	}
-	if len(asked) > 0 {
-		limit = len(wanted)
-	}
-	var newest []*consumers.DeadLetter
-	seen := map[string]bool{}
-	newerFirst := func(a, b *consumers.DeadLetter) int {
-		return cmp.Or(b.RejectedAt.Compare(a.RejectedAt), cmp.Compare(b.Offset, a.Offset), cmp.Compare(a.Path(), b.Path()))
-	}
-	_, err := consumers.Letters(ctx, kafka, progress, func(d *consumers.DeadLetter) error {
-		path := d.Path()
-		switch {
-		case f.code != "" && string(d.Code) != f.code, f.topic != "" && d.Topic != f.topic:
-			return nil
-		case len(wanted) > 0 && !wanted[path], seen[path]:
-			return nil
-		}
-		at, _ := slices.BinarySearchFunc(newest, d, newerFirst)
-		if at >= limit {
-			return nil
-		}
-		seen[path] = true
-		newest = slices.Insert(newest, at, d)
-		if len(newest) > limit {
-			delete(seen, newest[limit].Path())
-			newest = newest[:limit]
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	var missing []string
-	for _, p := range asked {
-		if !seen[p.Path()] {
-			missing = append(missing, p.Path())
-		}
-	}
-	return newest, notFound(kafka, missing)
-}
-
-func notFound(kafka *broker.Connection, missing []string) error {
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("no dead letter in %s tells of %s: dead letters are kept for %s (kafka.topics.dead_letter_retention); aftershock deadletter list names positions",
-		kafka.Topics().DeadLetter, strings.Join(missing, ", "), kafka.Topics().DeadLetterRetention)
-}
-
-// letterJSON is a dead letter for a program. Bytes that are no text are in base64.
-type letterJSON struct {
-	Position    string       `json:"position"`
-	ReplayOf    string       `json:"replay_of,omitempty"`
-	Code        churn.Code   `json:"code"`
-	Field       string       `json:"field,omitempty"`
-	Reason      string       `json:"reason"`
-	Timestamp   time.Time    `json:"timestamp"`
-	RejectedAt  time.Time    `json:"rejected_at"`
-	Key         *string      `json:"key"`
-	KeyBase64   string       `json:"key_base64,omitempty"`
-	Headers     []headerJSON `json:"headers"`
-	Value       *string      `json:"value"`
-	ValueBase64 string       `json:"value_base64,omitempty"`
-}
-
-type headerJSON struct {
-	Key         string  `json:"key"`
-	Value       *string `json:"value"`
-	ValueBase64 string  `json:"value_base64,omitempty"`
-}
-
-func asJSON(d *consumers.DeadLetter) letterJSON {
-	l := letterJSON{
-		Position: d.Path(), ReplayOf: d.ReplayOf, Code: d.Code, Field: d.Field, Reason: d.Reason,
-		Timestamp: d.Time.UTC(), RejectedAt: d.RejectedAt.UTC(), Headers: []headerJSON{},
-	}
-	l.Key, l.KeyBase64 = textOrBase64(d.Key)
-	l.Value, l.ValueBase64 = textOrBase64(d.Value)
-	for _, h := range d.Headers {
-		text, encoded := textOrBase64(h.Value)
-		l.Headers = append(l.Headers, headerJSON{h.Key, text, encoded})
-	}
-	return l
-}
-
-func textOrBase64(b []byte) (text *string, encoded string) {
-	switch {
-	case b == nil:
-		return nil, ""
-	case utf8.Valid(b):
-		s := string(b)
-		return &s, ""
-	}
-	return nil, base64.StdEncoding.EncodeToString(b)
 }
 
 func deadletterReplay() *cobra.Command {
@@ -296,15 +193,15 @@ aftershock-replay-of. Run again, it sends nothing more. Try --dry-run first.`,
 		if err != nil {
 			return err
 		}
-		replay := consumers.Replay{
-			Positions: asked, Code: churn.Code(filter.code), Topic: filter.topic, DropHeaders: drop, DryRun: dryRun, Again: again, Clock: time.Now,
+		replay := deadletter.Replay{
+			Positions: asked, Code: churn.Code(filter.code), Topic: filter.topic, DropHeaders: drop, DryRun: dryRun, Again: again, Clock: clock,
 		}
 		if mend != "" {
 			program, err := sources.LoadMend(mend)
 			if err != nil {
 				return err
 			}
-			replay.Mend = func(ctx context.Context, d *consumers.DeadLetter) ([]byte, error) {
+			replay.Mend = func(ctx context.Context, d *deadletter.Letter) ([]byte, error) {
 				return program.Apply(ctx, brokenRecord(d))
 			}
 		}
@@ -321,7 +218,7 @@ aftershock-replay-of. Run again, it sends nothing more. Try --dry-run first.`,
 }
 
 // brokenRecord is a dead letter as a mend sees it.
-func brokenRecord(d *consumers.DeadLetter) sources.Broken {
+func brokenRecord(d *deadletter.Letter) sources.Broken {
 	headers := map[string]string{}
 	for _, h := range d.Headers {
 		headers[h.Key] = string(h.Value)
@@ -331,14 +228,16 @@ func brokenRecord(d *consumers.DeadLetter) sources.Broken {
 	}
 }
 
-func runReplay(c *cobra.Command, replay consumers.Replay) (report consumers.ReplayReport, err error) {
+func runReplay(c *cobra.Command, replay deadletter.Replay) (report deadletter.Report, err error) {
 	config, err := loadConfig(c)
 	if err != nil {
 		return report, err
 	}
-	if replay.Enrichment, err = config.Models.enrichment(); err != nil {
+	enrichment, err := config.Models.Enrichment()
+	if err != nil {
 		return report, err
 	}
+	replay.Decode = enrichment.Decoders(config.Kafka.Topics)
 	err = withWarehouse(c, func(w *warehouse.Warehouse) error {
 		if err := w.CheckSchema(c.Context()); err != nil {
 			return err
@@ -348,17 +247,13 @@ func runReplay(c *cobra.Command, replay consumers.Replay) (report consumers.Repl
 			defer show.end()
 			replay.Kafka, replay.Store, replay.Progress = kafka, w, show.bytes
 			report, err = replay.Run(c.Context())
-			var missing []string
-			for _, p := range report.Missing {
-				missing = append(missing, p.Path())
-			}
-			return errors.Join(err, notFound(kafka, missing))
+			return errors.Join(err, deadletter.NotFound(kafka.Topics(), report.Missing))
 		})
 	})
 	return report, err
 }
 
-func writeReplay(w io.Writer, r consumers.ReplayReport) error {
+func writeReplay(w io.Writer, r deadletter.Report) error {
 	if r.Records == 0 {
 		_, err := fmt.Fprintln(w, "there are no such dead letters")
 		return err
@@ -369,26 +264,26 @@ func writeReplay(w io.Writer, r consumers.ReplayReport) error {
 	}
 	t := table.NewWriter()
 	t.AppendHeader(table.Row{"code", "topic", "records", sent, "accepted", "waiting", "refused", "left out"})
-	row := func(code churn.Code, topic string, n consumers.ReplayCounts) table.Row {
+	row := func(code churn.Code, topic string, n deadletter.Counts) table.Row {
 		return table.Row{code, topic, n.Sent + n.Accepted + n.Waiting + n.Refused + n.LeftOut, n.Sent, n.Accepted, n.Waiting, n.Refused, n.LeftOut}
 	}
 	for _, g := range r.Groups {
-		t.AppendRow(row(g.Code, g.Topic, g.ReplayCounts))
+		t.AppendRow(row(g.Code, g.Topic, g.Counts))
 	}
 	if len(r.Groups) > 1 {
-		t.AppendFooter(row("", "all", r.ReplayCounts))
+		t.AppendFooter(row("", "all", r.Counts))
 	}
 	var b strings.Builder
 	b.WriteString(t.Render() + "\n")
 	for _, why := range r.Reasons {
-		said := map[consumers.Outcome]string{consumers.OutcomeRefused: "still refused", consumers.OutcomeLeftOut: "left out"}[why.Outcome]
-		text := why.Reason
+		said := map[deadletter.Outcome]string{deadletter.OutcomeRefused: "still refused", deadletter.OutcomeLeftOut: "left out"}[why.Outcome]
+		reason := why.Reason
 		for _, part := range []string{why.Field, string(why.Code)} {
 			if part != "" {
-				text = part + ": " + text
+				reason = part + ": " + reason
 			}
 		}
-		fmt.Fprintf(&b, "%s %d, such as %s: %s\n", said, why.Records, why.Example, visible(text))
+		fmt.Fprintf(&b, "%s %d, such as %s: %s\n", said, why.Records, why.Example, text.Visible(reason))
 	}
 	if r.Foreign > 0 {
 		fmt.Fprintf(&b, "%d records of the topic are no dead letters of aftershock\n", r.Foreign)
@@ -404,26 +299,26 @@ func writeReplay(w io.Writer, r consumers.ReplayReport) error {
 }
 
 // writeLetter shows a dead letter to a person.
-func writeLetter(w io.Writer, d *consumers.DeadLetter) {
-	line := func(name, text string) { fmt.Fprintf(w, "%-10s %s\n", name, text) }
+func writeLetter(w io.Writer, d *deadletter.Letter) {
+	line := func(name, value string) { fmt.Fprintf(w, "%-10s %s\n", name, value) }
 	line("position", d.Path())
 	if d.ReplayOf != "" {
 		line("replay of", d.ReplayOf)
 	}
-	line("code", visible(string(d.Code)))
+	line("code", text.Visible(string(d.Code)))
 	if d.Field != "" {
-		line("field", visible(d.Field))
+		line("field", text.Visible(d.Field))
 	}
-	line("reason", visible(d.Reason))
+	line("reason", text.Visible(d.Reason))
 	line("written", d.Time.UTC().Format(time.RFC3339Nano))
 	line("refused", d.RejectedAt.UTC().Format(time.RFC3339Nano))
 	line("key", orNone(d.Key))
 	for _, h := range d.Headers {
-		line("header", visible(h.Key)+": "+orNone(h.Value))
+		line("header", text.Visible(h.Key)+": "+orNone(h.Value))
 	}
 	line("value", fmt.Sprintf("%d bytes", len(d.Value)))
 	if len(d.Value) > 0 {
-		fmt.Fprintln(w, visibleLines(pretty(d.Value)))
+		fmt.Fprintln(w, text.VisibleLines(pretty(d.Value)))
 	}
 }
 
@@ -431,7 +326,7 @@ func orNone(b []byte) string {
 	if b == nil {
 		return "none"
 	}
-	return visible(string(b))
+	return text.Visible(string(b))
 }
 
 // pretty indents JSON and leaves everything else alone.

@@ -11,35 +11,37 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/consumers"
+	"github.com/aftershock/aftershock/consumers/deadletter"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
 // refusedDeals sends deals that lack their account, has them refused, and returns how a replay mends them.
-func refusedDeals(t *testing.T, s *server, p *pipeline, n int) consumers.Replay {
+func refusedDeals(t *testing.T, s *server, p *pipeline.Pipeline, n int) deadletter.Replay {
 	t.Helper()
-	out := newProducer(p.kafka)
+	out := broker.NewProducer(p.Kafka)
 	for i := range n {
 		value := fmt.Appendf(nil, `{"event_id":"e%d","deal_id":"D-%d","closed_at":"2026-01-02T03:04:05Z","currency":"EUR","signed_price":"1200.50"}`, i, i)
 		var knownAt time.Time
 		if i == 0 {
 			knownAt = time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)
 		}
-		if err := out.add(t.Context(), p.kafka.Topics().Deals, fmt.Sprint("A-", i%7), value, knownAt); err != nil {
+		if err := out.Add(t.Context(), p.Kafka.Topics().Deals, fmt.Sprint("A-", i%7), value, knownAt); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(out.flush(t.Context()), out.close()); err != nil {
+	if err := errors.Join(out.Flush(t.Context()), out.Close()); err != nil {
 		t.Fatal(err)
 	}
 	consume(t, p)
 	s.is(t, "SELECT count(), countIf(state = 'open') FROM dead_letters", fmt.Sprintf("%d\t%d", n, n))
-	enrichment, err := p.config.Models.enrichment()
+	enrichment, err := p.Config.Models.Enrichment()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return consumers.Replay{Kafka: p.kafka, Store: p.warehouse, Enrichment: enrichment, Mend: func(_ context.Context, d *consumers.DeadLetter) ([]byte, error) {
+	return deadletter.Replay{Kafka: p.Kafka, Store: p.Warehouse, Decode: enrichment.Decoders(p.Kafka.Topics()), Mend: func(_ context.Context, d *deadletter.Letter) ([]byte, error) {
 		if strings.Contains(string(d.Value), "account_id") { // a replay of it was refused
 			return d.Value, nil
 		}
@@ -47,31 +49,31 @@ func refusedDeals(t *testing.T, s *server, p *pipeline, n int) consumers.Replay 
 	}}
 }
 
-func pipelineOf(t *testing.T, s *server) *pipeline {
+func pipelineOf(t *testing.T, s *server) *pipeline.Pipeline {
 	t.Helper()
-	p, err := assemble(s.config, time.Now)
+	p, err := pipeline.Open(s.config, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.close)
+	t.Cleanup(p.Close)
 	return p
 }
 
-func consume(t *testing.T, p *pipeline) {
+func consume(t *testing.T, p *pipeline.Pipeline) {
 	t.Helper()
-	if err := p.consumers.RunUntilIdle(t.Context()); err != nil {
+	if err := p.Consumers.RunUntilIdle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func replays(t *testing.T, r consumers.Replay, want consumers.ReplayCounts) {
+func replays(t *testing.T, r deadletter.Replay, want deadletter.Counts) {
 	t.Helper()
 	report, err := r.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.ReplayCounts != want {
-		t.Errorf("replayed %+v, want %+v", report.ReplayCounts, want)
+	if report.Counts != want {
+		t.Errorf("replayed %+v, want %+v", report.Counts, want)
 	}
 }
 
@@ -94,17 +96,17 @@ func TestReplayThatDiesHalfWay(t *testing.T) {
 	const n = 1200 // batches of 500
 	replay := refusedDeals(t, s, p, n)
 	dying := replay
-	dying.Store = &forgetful{p.warehouse, 1}
+	dying.Store = &forgetful{p.Warehouse, 1}
 	report, err := dying.Run(t.Context())
 	if err == nil || report.Sent != 1000 {
 		t.Fatalf("%v after %d records", err, report.Sent)
 	}
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state ORDER BY state", "open\t700\nsent\t500")
 	// Before anybody reads: what was noted waits; what was sent and not noted is sent twice.
-	replays(t, replay, consumers.ReplayCounts{Waiting: 500, Sent: 700})
+	replays(t, replay, deadletter.Counts{Waiting: 500, Sent: 700})
 	consume(t, p)
 	s.is(t, "SELECT count(), uniqExact(event_id) FROM deal_events", "1700\t1200")
-	replays(t, replay, consumers.ReplayCounts{Accepted: n})
+	replays(t, replay, deadletter.Counts{Accepted: n})
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", "accepted\t1200")
 	// Imported history was known when its header says, the others when their replay was stored.
 	s.is(t, "SELECT event_id FROM deal_events WHERE known_at = '2026-01-03 00:00:00'", "e0")
@@ -116,13 +118,13 @@ func TestReplayFindsWhatIsStored(t *testing.T) {
 	p := pipelineOf(t, s)
 	replay := refusedDeals(t, s, p, 20)
 	dying := replay
-	dying.Store = &forgetful{p.warehouse, 0}
+	dying.Store = &forgetful{p.Warehouse, 0}
 	if _, err := dying.Run(t.Context()); err == nil {
 		t.Fatal("it did not die")
 	}
 	consume(t, p)
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", "open\t20")
-	replays(t, replay, consumers.ReplayCounts{Accepted: 20})
+	replays(t, replay, deadletter.Counts{Accepted: 20})
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", "accepted\t20")
 	consume(t, p)
 	s.is(t, "SELECT count() FROM deal_events", "20")
@@ -146,7 +148,7 @@ func TestTwoReplaysAtOnce(t *testing.T) {
 	consume(t, p)
 	s.is(t, "SELECT uniqExact(event_id) FROM deal_events", "600")
 	s.is(t, "SELECT count() FROM deals", "0") // no upkeep yet
-	replays(t, replay, consumers.ReplayCounts{Accepted: 600})
+	replays(t, replay, deadletter.Counts{Accepted: 600})
 }
 
 // picky is a warehouse that blames every deal, as one might that is older than the decoder.
@@ -167,8 +169,8 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 	const n = 10
 	replay := refusedDeals(t, s, p, n)
 	for round := range 2 {
-		replays(t, replay, consumers.ReplayCounts{Sent: n})
-		p.consumers.Store = picky{p.warehouse}
+		replays(t, replay, deadletter.Counts{Sent: n})
+		p.Consumers.Store = picky{p.Warehouse}
 		consume(t, p)
 		s.is(t, "SELECT countIf(state = 'open'), countIf(state = 'refused_again'), countIf(replay_of != '') FROM dead_letters",
 			fmt.Sprintf("%d\t%d\t%d", n, n*(round+1), n*(round+1)))
@@ -194,31 +196,18 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 		}
 		*name.into = position
 	}
-	p.consumers.Store = p.warehouse
+	p.Consumers.Store = p.Warehouse
 	one := replay
 	one.Positions, one.Code = []churn.Position{first, last}, churn.CodeRefusedByStore // the last refusal's
 	report, err := one.Run(t.Context())
 	if err != nil || report.Sent < 1 || report.Sent > 2 || report.Records != report.Sent {
-		t.Fatalf("%+v, %v", report.ReplayCounts, err)
+		t.Fatalf("%+v, %v", report.Counts, err)
 	}
 	rest := replay
-	replays(t, rest, consumers.ReplayCounts{Sent: n - report.Sent, Waiting: report.Sent})
+	replays(t, rest, deadletter.Counts{Sent: n - report.Sent, Waiting: report.Sent})
 	consume(t, p)
-	replays(t, replay, consumers.ReplayCounts{Accepted: n})
+	replays(t, replay, deadletter.Counts{Accepted: n})
 	s.is(t, "SELECT count(), uniqExact(event_id) FROM deal_events", fmt.Sprintf("%d\t%d", n, n))
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", fmt.Sprintf("accepted\t%d", 3*n))
 	s.is(t, "SELECT count() FROM rejections_now WHERE code = 'refused_by_store'", "0") // no news: whoever replays sees them
-}
-
-func TestVisible(t *testing.T) {
-	for text, want := range map[string]string{
-		"plain Ünïcode 漢": "plain Ünïcode 漢", "\x1b[31mred\x07": `\u001b[31mred\u0007`, "\xff\u202e\U000e0001": `\xff\u202e\U000e0001`, "a\nb\t": `a\u000ab\u0009`,
-	} {
-		if got := visible(text); got != want {
-			t.Errorf("%q becomes %s, want %s", text, got, want)
-		}
-	}
-	if got := visibleLines("a\nb\r"); got != "a\nb\\u000d" {
-		t.Errorf("%q", got)
-	}
 }

@@ -1,16 +1,12 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/warehouse"
+	"github.com/aftershock/aftershock/pipeline"
 )
 
 func doctorCommand() *cobra.Command {
@@ -32,58 +28,11 @@ func doctorCommand() *cobra.Command {
 				return true
 			}
 			report("configuration", nil)
-			_, err = loadRules(config.Evaluate.Rules)
-			report("rule files", err)
-			_, err = config.Models.enrichment()
-			report("models", err)
-			examineClickHouse(c.Context(), config, report)
-			examineKafka(c.Context(), config, report)
-			examineDestinations(c.Context(), config, report)
+			pipeline.Examine(c.Context(), config, report)
 			if failed > 0 {
 				return fmt.Errorf("%d checks failed", failed)
 			}
 			return nil
 		},
 	}
-}
-
-func examineClickHouse(ctx context.Context, config Config, report func(string, error) bool) {
-	at := "ClickHouse at " + config.ClickHouse.Addr
-	w, err := warehouse.Open(config.ClickHouse, time.Now)
-	if err != nil {
-		report(at, err)
-		return
-	}
-	defer w.Close()
-	if !report(at+" answers", w.Ping(ctx)) {
-		return
-	}
-	if version, err := w.Version(ctx); report("its version "+version, err) && report("schema", w.CheckSchema(ctx)) {
-		report("settings that the guarantees rest on", w.CheckGuarantees(ctx))
-		report("grants of the user "+config.ClickHouse.User, w.CheckGrants(ctx))
-	}
-}
-
-func examineKafka(ctx context.Context, config Config, report func(string, error) bool) {
-	at := fmt.Sprintf("Kafka at %v", config.Kafka.Brokers)
-	kafka, err := broker.Connect(config.Kafka)
-	if err != nil {
-		report(at, err)
-		return
-	}
-	defer kafka.Close()
-	if !report(at+" answers", kafka.Check(ctx)) {
-		return
-	}
-	if !report("ACLs", kafka.CheckAccess(ctx, config.access())) {
-		return // what the brokers tell of topics depends on them
-	}
-	differences, err := kafka.DescribeTopics(ctx, kafka.Topics().Wanted())
-	var broken []error
-	for _, d := range differences {
-		if d.Breaks {
-			broken = append(broken, errors.New(d.String()))
-		}
-	}
-	report("topics", errors.Join(append(broken, err)...))
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 )
 
@@ -17,11 +18,11 @@ func TestHardnessDriftIsRarelyWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := openScratch(t.Context(), defaultConfig())
+	s, err := pipeline.OpenScratch(t.Context(), pipeline.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.Close()
 	const teams, weeks, looks = 200, 65 + 52, 52
 	r := rand.New(rand.NewPCG(1, 2))
 	begin := time.Date(2023, 1, 2, 6, 0, 0, 0, time.UTC) // a Monday

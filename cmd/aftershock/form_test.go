@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/simulate"
 )
 
@@ -87,7 +86,7 @@ func TestFormMakesAnUnknownDealHard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer kafka.Close()
-	ends, err := (&consumers.Positions{Kafka: kafka, Group: "nobody", Topics: []string{kafka.Topics().Deals}}).Ends(t.Context())
+	ends, err := (&broker.Positions{Kafka: kafka, Group: "nobody", Topics: []string{kafka.Topics().Deals}}).Ends(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

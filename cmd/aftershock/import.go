@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -85,11 +84,11 @@ func runImport(c *cobra.Command, im sources.Import, input io.Reader, dryRun bool
 	}
 	err = withKafka(c, func(kafka *broker.Connection) error {
 		topic := map[sources.Kind]string{sources.Deals: kafka.Topics().Deals, sources.Tickets: kafka.Topics().Tickets}[im.Kind]
-		p := newProducer(kafka)
-		im.Output = func(ctx context.Context, r sources.Record) error { return p.add(ctx, topic, r.Key, r.Value, r.KnownAt) }
+		p := broker.NewProducer(kafka)
+		im.Output = func(ctx context.Context, r sources.Record) error { return p.Add(ctx, topic, r.Key, r.Value, r.KnownAt) }
 		var run error
 		summary, run = im.Run(c.Context(), input)
-		return errors.Join(run, p.flush(c.Context()), p.close())
+		return errors.Join(run, p.Flush(c.Context()), p.Close())
 	})
 	return summary, err
 }
@@ -115,7 +114,7 @@ func importOwners() *cobra.Command {
 		Use: "owners FILE.csv", Short: "Import who answers for which account; supersedes what deals say", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return importList(c, args[0], sources.ReadOwners, func(w *warehouse.Warehouse, owners []churn.Owner) error {
-				now := time.Now()
+				now := clock()
 				for i := range owners {
 					if owners[i].KnownAt.IsZero() {
 						owners[i].KnownAt = now

@@ -22,8 +22,8 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/embedded"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/testservers"
 )
 
@@ -130,7 +130,7 @@ func TestScripts(t *testing.T) {
 // TestConfigReferenceListsEveryKey holds the reference against what a YAML encoder makes of the configuration.
 func TestConfigReferenceListsEveryKey(t *testing.T) {
 	out := command(t, "config", "reference")
-	text, err := yaml.Marshal(defaultConfig())
+	text, err := yaml.Marshal(pipeline.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,14 +178,14 @@ func command(t *testing.T, args ...string) string {
 type server struct {
 	http     string
 	database string
-	config   Config
+	config   pipeline.Config
 }
 
 // newServer starts an empty broker and makes an empty database with its schema, and topics. Commands that the test runs in this
 // process find them through the environment.
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{http: testservers.ClickHouse(t).HTTPAddr, database: testservers.Database(t), config: defaultConfig()}
+	s := &server{http: testservers.ClickHouse(t).HTTPAddr, database: testservers.Database(t), config: pipeline.DefaultConfig()}
 	s.config.ClickHouse.Addr, s.config.ClickHouse.Database = testservers.ClickHouse(t).Addr, s.database
 	s.config.Kafka.Brokers, s.config.Kafka.Topics.Replication = testservers.Broker(t), 1
 	s.config.Consumers.ChunkWait = 50 * time.Millisecond
@@ -204,16 +204,16 @@ func (s *server) asOf(t *testing.T, schedule string, from, now time.Time) (publi
 	t.Helper()
 	config := s.config
 	config.Evaluate.Schedule, config.Evaluate.From = schedule, from.Format(time.RFC3339)
-	p, err := assemble(config, func() time.Time { return now })
+	p, err := pipeline.Open(config, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
-	p.tellAll = true
-	if err := p.check(t.Context()); err != nil {
+	defer p.Close()
+	p.NotifyAll = true
+	if err := p.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if published, err = p.untilIdle(t.Context(), now, nil); err != nil {
+	if published, err = p.UntilIdle(t.Context(), now, nil); err != nil {
 		t.Fatal(err)
 	}
 	return published
@@ -228,7 +228,7 @@ func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (
 		t.Fatal(err)
 	}
 	defer kafka.Close()
-	topics := &consumers.Positions{Kafka: kafka, Group: "nobody", Topics: []string{kafka.Topics().Alerts, kafka.Topics().Handoffs}}
+	topics := &broker.Positions{Kafka: kafka, Group: "nobody", Topics: []string{kafka.Topics().Alerts, kafka.Topics().Handoffs}}
 	ends, err := topics.Ends(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
-	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/churn"
-	"github.com/aftershock/aftershock/consumers"
-	"github.com/aftershock/aftershock/embedded"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -30,7 +26,7 @@ func rulesCheck() *cobra.Command {
 	}
 	c.Flags().BoolVar(&useEmbedded, "embedded", false, "ask an embedded ClickHouse instead of the configured one")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		set, err := loadRules(args)
+		set, err := rules.LoadOrBuiltin(args)
 		if err != nil {
 			return err
 		}
@@ -64,9 +60,9 @@ func counted(n int, what string) string {
 }
 
 // scratchOr opens the configured warehouse, or a fresh one in an embedded server.
-func scratchOr(ctx context.Context, config Config, useEmbedded bool) (*warehouse.Warehouse, func(), error) {
+func scratchOr(ctx context.Context, config pipeline.Config, useEmbedded bool) (*warehouse.Warehouse, func(), error) {
 	if !useEmbedded {
-		w, err := warehouse.Open(config.ClickHouse, time.Now)
+		w, err := warehouse.Open(config.ClickHouse, clock)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -76,11 +72,11 @@ func scratchOr(ctx context.Context, config Config, useEmbedded bool) (*warehouse
 		}
 		return w, func() { w.Close() }, nil
 	}
-	s, err := openScratch(ctx, config)
+	s, err := pipeline.OpenScratch(ctx, config)
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.Warehouse, s.close, nil
+	return s.Warehouse, s.Close, nil
 }
 
 func rulesTest() *cobra.Command {
@@ -105,12 +101,12 @@ func rulesTest() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s, err := openScratch(c.Context(), config)
+		s, err := pipeline.OpenScratch(c.Context(), config)
 		if err != nil {
 			return err
 		}
-		defer s.close()
-		report, err := rules.RunTests(c.Context(), files, s)
+		defer s.Close()
+		report, err := past.RunTests(c.Context(), files, s)
 		if err != nil {
 			return err
 		}
@@ -131,7 +127,7 @@ func rulesList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list [FILE|FOLDER...]", Short: "List rules with their schedules",
 		RunE: func(c *cobra.Command, args []string) error {
-			set, err := loadRules(args)
+			set, err := rules.LoadOrBuiltin(args)
 			if err != nil {
 				return err
 			}
@@ -146,108 +142,4 @@ func rulesList() *cobra.Command {
 			return nil
 		},
 	}
-}
-
-// scratch is a warehouse to play in: an embedded server, a fresh database for each reset.
-type scratch struct {
-	*warehouse.Warehouse
-	server     *embedded.ClickHouse
-	config     warehouse.Config
-	enrichment consumers.Enrichment
-	upkeep     *warehouse.Links
-	offsets    map[churn.TopicPartition]int64
-}
-
-var scratches atomic.Int64
-
-func openScratch(ctx context.Context, config Config) (*scratch, error) {
-	enrichment, err := config.Models.enrichment()
-	if err != nil {
-		return nil, err
-	}
-	server, err := embedded.StartClickHouse(ctx, embedded.ClickHouseOptions{})
-	if err != nil {
-		return nil, err
-	}
-	s := &scratch{server: server, config: warehouse.DefaultConfig(), enrichment: enrichment}
-	s.config.Addr, s.config.ReportingCurrency = server.Addr(), config.ClickHouse.ReportingCurrency
-	if err := s.Reset(ctx); err != nil {
-		return nil, errors.Join(err, server.Stop(context.WithoutCancel(ctx)))
-	}
-	return s, nil
-}
-
-// Reset empties the scratch by moving to a fresh database.
-func (s *scratch) Reset(ctx context.Context) error {
-	if s.Warehouse != nil {
-		if err := s.Warehouse.Close(); err != nil {
-			return err
-		}
-	}
-	s.config.Database = fmt.Sprintf("scratch_%d", scratches.Add(1))
-	w, err := warehouse.Open(s.config, time.Now)
-	if err != nil {
-		return err
-	}
-	s.Warehouse, s.offsets = w, map[churn.TopicPartition]int64{}
-	if err := w.Migrate(ctx); err != nil {
-		return err
-	}
-	s.upkeep, err = w.OpenLinks(ctx, "scratch")
-	return err
-}
-
-// Store decodes, scores, inserts and links events as production does.
-func (s *scratch) Store(ctx context.Context, events []rules.TestEvent) error {
-	var deals []churn.DealEvent
-	var tickets []churn.TicketEvent
-	var refused []churn.Rejected
-	for _, e := range events {
-		tp := churn.TopicPartition{Topic: e.Kind}
-		record := broker.Record{
-			Position: churn.Position{Topic: tp.Topic, Offset: s.offsets[tp], Time: e.KnownAt}, Value: e.Value,
-			Headers: []broker.Header{{Key: consumers.HeaderKnownAt, Value: []byte(e.KnownAt.UTC().Format(time.RFC3339Nano))}},
-		}
-		s.offsets[tp]++
-		switch e.Kind {
-		case "deal":
-			deal, rejection := s.enrichment.DealEvent(&record)
-			switch {
-			case rejection == nil:
-				deals = append(deals, deal)
-			case e.Raw:
-				refused = append(refused, consumers.Rejected(&record, *rejection, "deals", e.KnownAt))
-			default:
-				return fmt.Errorf("a deal of the test: %w\n%s", rejection, e.Value)
-			}
-		case "ticket":
-			ticket, rejection := s.enrichment.TicketEvent(&record)
-			switch {
-			case rejection == nil:
-				tickets = append(tickets, ticket)
-			case e.Raw:
-				refused = append(refused, consumers.Rejected(&record, *rejection, "tickets", e.KnownAt))
-			default:
-				return fmt.Errorf("a ticket of the test: %w\n%s", rejection, e.Value)
-			}
-		}
-	}
-	if err := s.StoreDeals(ctx, "", deals); err != nil {
-		return err
-	}
-	if err := s.StoreTickets(ctx, "", tickets); err != nil {
-		return err
-	}
-	if err := s.StoreRejected(ctx, "", refused); err != nil {
-		return err
-	}
-	_, err := s.upkeep.Update(ctx, s.offsets)
-	return err
-}
-
-func (s *scratch) close() {
-	if s.Warehouse != nil {
-		_ = s.Warehouse.Close()
-	}
-	_ = s.server.Stop(context.Background())
 }

@@ -8,10 +8,10 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
@@ -26,12 +26,12 @@ func runCommand() *cobra.Command {
 		Long: `Run consumes deals and tickets, keeps links, evaluates rules at their ticks and publishes alerts. Any number of processes
 may run; one of them, the holder of the control partition, keeps links, evaluates and publishes. SIGTERM drains and ends.`,
 	}
-	c.Flags().StringSliceVar(&roles, "role", []string{roleConsume, roleEvaluate, roleConsole}, "what this process does: consume, evaluate, console")
+	c.Flags().StringSliceVar(&roles, "role", []string{pipeline.RoleConsume, pipeline.RoleEvaluate, pipeline.RoleConsole}, "what this process does: consume, evaluate, console")
 	c.Flags().BoolVar(&untilIdle, "until-idle", false, "consume what is there, evaluate the ticks that are due, publish, and end")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		wanted := map[string]bool{}
 		for _, role := range roles {
-			if !slices.Contains([]string{roleConsume, roleEvaluate, roleConsole}, role) {
+			if !slices.Contains([]string{pipeline.RoleConsume, pipeline.RoleEvaluate, pipeline.RoleConsole}, role) {
 				return usageError{fmt.Errorf("--role %q is none of consume, evaluate, console", role)}
 			}
 			wanted[role] = true
@@ -40,12 +40,12 @@ may run; one of them, the holder of the control partition, keeps links, evaluate
 		if err != nil {
 			return err
 		}
-		p, err := assemble(config, time.Now)
+		p, err := pipeline.Open(config, clock)
 		if err != nil {
 			return err
 		}
-		defer p.close()
-		if err := p.check(c.Context()); err != nil {
+		defer p.Close()
+		if err := p.Check(c.Context()); err != nil {
 			return err
 		}
 		if os.Getenv("GOMEMLIMIT") == "" {
@@ -53,12 +53,12 @@ may run; one of them, the holder of the control partition, keeps links, evaluate
 		}
 		if untilIdle {
 			bar := newBar("ticks")
-			published, err := p.untilIdle(c.Context(), p.clock(), bar.to)
+			published, err := p.UntilIdle(c.Context(), p.Clock(), bar.to)
 			bar.end()
 			if err != nil {
 				return err
 			}
-			counts, err := p.warehouse.Counts(c.Context())
+			counts, err := p.Warehouse.Counts(c.Context())
 			if err != nil {
 				return err
 			}
@@ -68,7 +68,7 @@ may run; one of them, the holder of the control partition, keeps links, evaluate
 			}{counts, published})
 		}
 		slog.Info("running", "roles", strings.Join(roles, ","), "console", config.Console.Listen)
-		return p.run(c.Context(), wanted)
+		return p.Run(c.Context(), wanted)
 	}
 	return c
 }
@@ -94,7 +94,7 @@ func withWarehouse(c *cobra.Command, work func(*warehouse.Warehouse) error) erro
 	if err != nil {
 		return err
 	}
-	w, err := warehouse.Open(config.ClickHouse, time.Now)
+	w, err := warehouse.Open(config.ClickHouse, clock)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/embedded"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/testservers"
 	"github.com/aftershock/aftershock/testservers/authority"
 	realkafka "github.com/aftershock/aftershock/testservers/kafka"
@@ -300,7 +301,7 @@ func (s *secured) pipelineAlone(t *testing.T) {
 
 // everyACL holds what the script gives the pipeline against what the program asks for, and takes each away once.
 func (s *secured) everyACL(t *testing.T) {
-	config := defaultConfig()
+	config := pipeline.DefaultConfig()
 	config.Kafka.Brokers, config.Kafka.TLS = s.kafka.SecureAddrs(), broker.TLS{Enabled: true, CAFile: s.ca}
 	config.Kafka.SASL = broker.SASL{Mechanism: "SCRAM-SHA-512", Username: "aftershock", Password: dial.Secret(secretOf("aftershock"))}
 	connection, err := broker.Connect(config.Kafka)
@@ -308,7 +309,7 @@ func (s *secured) everyACL(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	if err := connection.CheckAccess(t.Context(), config.access()); err != nil {
+	if err := connection.CheckAccess(t.Context(), config.Access()); err != nil {
 		t.Errorf("with every ACL: %v", err)
 	}
 	client := &kafka.Client{Addr: kafka.TCP(s.kafka.Addrs()...)}
@@ -323,7 +324,7 @@ func (s *secured) everyACL(t *testing.T) {
 			given[fmt.Sprintf("%s %s %s", r.ResourceType, r.ResourceName, acl.Operation)] = true
 		}
 	}
-	for _, a := range config.access() {
+	for _, a := range config.Access() {
 		kind, name := kafka.ResourceTypeTopic, a.Topic
 		if a.Group != "" {
 			kind, name = kafka.ResourceTypeGroup, a.Group
@@ -336,7 +337,7 @@ func (s *secured) everyACL(t *testing.T) {
 			if err != nil || len(taken.Results) != 1 || len(taken.Results[0].MatchingACLs) != 1 {
 				t.Fatalf("taking %v away: %v, %+v", entry, err, taken)
 			}
-			awaitAccess(t, connection, config.access(), fmt.Sprintf(`may not [^:]*%s[^:]* %s: %s`, operation, regexp.QuoteMeta(a.String()), a.Why))
+			awaitAccess(t, connection, config.Access(), fmt.Sprintf(`may not [^:]*%s[^:]* %s: %s`, operation, regexp.QuoteMeta(a.String()), a.Why))
 			s.allow(t, entry)
 		}
 	}
@@ -344,7 +345,7 @@ func (s *secured) everyACL(t *testing.T) {
 		t.Errorf("deploy/kafka/acls.sh gives\n%v, the program asks for\n%v", slices.Sorted(maps.Keys(given)), slices.Sorted(maps.Keys(asked)))
 	}
 	t.Logf("%d ACLs, each taken away once", len(asked))
-	awaitAccess(t, connection, config.access(), "^$")
+	awaitAccess(t, connection, config.Access(), "^$")
 }
 
 // awaitAccess waits until the broker has taken a change of ACLs in: then this is told, and nothing while nothing is missing.

@@ -12,6 +12,7 @@ import (
 	"github.com/aftershock/aftershock/churn/hardness"
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -62,7 +63,7 @@ func (s *servers) backtest(ctx context.Context, tickets int) error {
 	if err != nil {
 		return err
 	}
-	year := rules.Backtest{Set: set, From: config.To.AddDate(-backtestedYears, 0, 0), To: config.To, Schedule: dailyTicks}
+	year := past.Backtest{Set: set, From: config.To.AddDate(-backtestedYears, 0, 0), To: config.To, Schedule: dailyTicks}
 	took, report, err := timedBacktest(ctx, w, year)
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func (s *servers) backtest(ctx context.Context, tickets int) error {
 	return nil
 }
 
-func timedBacktest(ctx context.Context, w *warehouse.Warehouse, b rules.Backtest) (time.Duration, *rules.BacktestReport, error) {
+func timedBacktest(ctx context.Context, w *warehouse.Warehouse, b past.Backtest) (time.Duration, *past.Report, error) {
 	began := time.Now()
 	past, err := w.OpenPast()
 	if err != nil {
@@ -118,7 +119,7 @@ func fillPast(ctx context.Context, w *warehouse.Warehouse, config simulate.Confi
 		tp := churn.TopicPartition{Topic: string(r.Kind)}
 		record := broker.Record{
 			Position: churn.Position{Topic: tp.Topic, Offset: offsets[tp], Time: r.KnownAt}, Value: r.Value,
-			Headers: []broker.Header{{Key: consumers.HeaderKnownAt, Value: []byte(r.KnownAt.Format(time.RFC3339Nano))}},
+			Headers: []broker.Header{broker.KnownAt(r.KnownAt)},
 		}
 		offsets[tp]++
 		if r.Kind == simulate.Deal { // what is broken is refused, and left out

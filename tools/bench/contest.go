@@ -399,8 +399,11 @@ func (c contestant) drainOurs(ctx context.Context) (score, error) {
 			if err != nil {
 				return rows, err
 			}
-			if err := fetched.Each(func(*broker.Record) error { rows++; return nil }); err != nil {
-				return rows, err
+			for _, err := range fetched.Records() {
+				if err != nil {
+					return rows, err
+				}
+				rows++
 			}
 			if at = fetched.Next; at >= fetched.End {
 				return rows, nil

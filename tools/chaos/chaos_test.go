@@ -65,7 +65,7 @@ func TestSabotagesStillAim(t *testing.T) {
 			}
 		}
 	}
-	if err := (edit{"consumers/settle.go", "func", "func"}).apply(source); err == nil {
+	if err := (edit{"consumers/store.go", "func", "func"}).apply(source); err == nil {
 		t.Error("a text that stands there many times was replaced")
 	}
 }

@@ -15,11 +15,11 @@ var namedSteps = []string{
 	"consumersBeforeInsert", "consumersAfterInsert", "consumersBeforeDeadLetters", "consumersAfterDeadLetters",
 	"consumersBeforeCommit", "consumersAfterCommit",
 	"upkeepBeforeClaim", "upkeepAfterClaim", "upkeepBeforeRows", "upkeepBeforeLinks", "upkeepAfterRows",
-	"logBeforeClaim", "logAfterClaim", "publishBeforeWrite", "publishAfterWrite", "holderTakesOver",
+	"logBeforeClaim", "logAfterClaim", "publishBeforeWrite", "publishAfterWrite", "leaderTakesOver",
 }
 
 // takeoverSteps only come when a holder has gone.
-var takeoverSteps = []string{"holderTakesOver", "upkeepBeforeClaim", "upkeepAfterClaim"}
+var takeoverSteps = []string{"leaderTakesOver", "upkeepBeforeClaim", "upkeepAfterClaim"}
 
 // fault is one thing that goes wrong. It reports whether it took place: a step may not be reached in time.
 type fault struct {

@@ -39,7 +39,7 @@ type house struct {
 	replicas   []*replica
 	topics     broker.Topics
 	direct     *broker.Connection
-	positions  *consumers.Positions
+	positions  *broker.Positions
 	truth      *ledger
 	one        int // the rules tell of one account in so many
 
@@ -89,7 +89,7 @@ func openHouse(ctx context.Context, dir, binary string, replicas, records int) (
 	if h.direct, err = broker.Connect(config); err != nil {
 		return h, err
 	}
-	h.positions = &consumers.Positions{Kafka: h.direct, Group: consumers.DefaultConfig().Group, Topics: []string{h.topics.Deals, h.topics.Tickets}}
+	h.positions = &broker.Positions{Kafka: h.direct, Group: consumers.DefaultConfig().Group, Topics: []string{h.topics.Deals, h.topics.Tickets}}
 	if err := h.configure(ctx); err != nil {
 		return h, err
 	}

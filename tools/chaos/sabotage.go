@@ -27,14 +27,14 @@ const countRepeats = "repeats"
 var sabotages = []sabotage{
 	{
 		name: "commit-before-insert", replicas: 1,
-		edits: []edit{{"consumers/settle.go", "	refused, err := l.store(ctx, live, w, c.pieces)\n",
-			"	if err := w.commit(c.next); err != nil {\n		return err\n	}\n	refused, err := l.store(ctx, live, w, c.pieces)\n"}},
+		edits: []edit{{"consumers/store.go", "	refused, err := l.insert(ctx, live, g, b.pieces)\n",
+			"	if err := l.commit(g, b.next); err != nil {\n		return err\n	}\n	refused, err := l.insert(ctx, live, g, b.pieces)\n"}},
 		scenario: killedAt("consumersBeforeInsert", 3, 0), seen: []string{countLost},
 	},
 	{
 		name: "dead-letters-unacknowledged", replicas: 1,
-		edits: []edit{{"consumers/settle.go", "		letters, err = w.letters.write(ctx, letters)\n",
-			"		go func() { _, _ = w.letters.write(context.WithoutCancel(ctx), letters) }()\n"}},
+		edits: []edit{{"consumers/store.go", "		letters, err = c.letters.Write(ctx, letters)\n",
+			"		go func() { _, _ = c.letters.Write(context.WithoutCancel(ctx), letters) }()\n"}},
 		// The writing waits at the step; a sound replica waits with it, and commits nothing.
 		scenario: killedAt("consumersBeforeDeadLetters", 3, 2*time.Second), seen: []string{countLost},
 	},

@@ -1,0 +1,260 @@
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"pgregory.net/rapid"
+
+	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
+)
+
+type guilty struct{}
+
+func (guilty) Error() string    { return "bad row" }
+func (guilty) RowRefused() bool { return true }
+
+func testConsumers() *Consumers {
+	config := DefaultConfig()
+	config.RetryMin, config.RetryMax = time.Microsecond, time.Microsecond
+	return &Consumers{Config: config, Metrics: NewMetrics(nil), Log: slog.New(slog.DiscardHandler), Clock: time.Now,
+		inFlight: semaphore.NewWeighted(config.MaxBytesInFlight), waiting: map[string]int{}}
+}
+
+// share is that of a generation that has the topic's three partitions.
+var share = generation{partitions: 3}
+
+// kept is a batch that keeps the events.
+type kept struct{ events []churn.DealEvent }
+
+func (k *kept) Add(e *churn.DealEvent) { k.events = append(k.events, *e) }
+func (k *kept) Len() int               { return len(k.events) }
+func (k *kept) Payload(i int) []byte   { return k.events[i].Payload }
+func (k *kept) Reset()                 { k.events = nil }
+
+func eventLane(c *Consumers, insert func(token string, known time.Time, positions []churn.Position) error) *laneOf[churn.DealEvent] {
+	return newTopic("deals", "deals",
+		func(r *broker.Record, e *churn.DealEvent) *churn.Rejection {
+			if string(r.Value) == "bad" {
+				return &churn.Rejection{Code: churn.CodeMalformedJSON}
+			}
+			e.Stamp = stampOf(r, time.Time{})
+			return nil
+		}, (*churn.DealEvent).Key, table[churn.DealEvent]{
+			open: func(Store) churn.Batch[churn.DealEvent] { return &kept{} },
+			insert: func(_ Store, _ context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error {
+				var positions []churn.Position
+				for _, b := range batches {
+					for _, e := range b.(*kept).events {
+						positions = append(positions, e.Position)
+					}
+				}
+				return insert(token, known, positions)
+			},
+		}).open(c).(*laneOf[churn.DealEvent])
+}
+
+// Whatever rows the store refuses, in however many pieces, and however often it is away between, exactly those rows are refused
+// and every other one is stored once.
+func TestBisectingFindsExactlyTheGuilty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var want, stored []churn.Position
+		bad := map[churn.Position]bool{}
+		away := rapid.SliceOfN(rapid.Bool(), 0, 20).Draw(t, "away")
+		tokens := map[string]bool{}
+		lane := eventLane(testConsumers(), func(token string, _ time.Time, positions []churn.Position) error {
+			if len(away) > 0 {
+				gone := away[0]
+				away = away[1:]
+				if gone {
+					return errors.New("connection refused")
+				}
+			}
+			if tokens[token] {
+				t.Fatalf("token %s is used for two inserts", token)
+			}
+			for _, p := range positions {
+				if bad[p] {
+					return fmt.Errorf("inserting: %w", guilty{})
+				}
+			}
+			tokens[token] = true
+			stored = append(stored, positions...)
+			return nil
+		})
+		var pieces []*piece[churn.DealEvent]
+		for partition, n := range rapid.SliceOfN(rapid.IntRange(0, 15), 1, 5).Draw(t, "rows") {
+			p := lane.piece(churn.TopicPartition{Topic: "deals", Partition: partition})
+			for o := range n {
+				r := broker.Record{Position: churn.Position{Topic: "deals", Partition: partition, Offset: int64(o), Time: time.UnixMilli(int64(o)).UTC()},
+					Key: fmt.Append(nil, o), Value: fmt.Append(nil, "v", o), Headers: []broker.Header{{Key: "h", Value: fmt.Append(nil, o)}}}
+				p.decode(&r)
+				want = append(want, r.Position)
+				bad[r.Position] = rapid.Bool().Draw(t, "guilty")
+			}
+			pieces = append(pieces, p)
+		}
+		refused, err := lane.insert(context.Background(), context.Background(), share, pieces)
+		if err != nil {
+			t.Fatal(err)
+		}
+		accused := map[churn.Position]bool{}
+		for _, r := range refused {
+			accused[r.record.Position] = true
+			o := fmt.Sprint(r.record.Offset)
+			if string(r.record.Key) != o || string(r.record.Value) != "v"+o || len(r.record.Headers) != 1 || string(r.record.Headers[0].Value) != o {
+				t.Fatalf("refused %+v", r.record)
+			}
+		}
+		var innocent []churn.Position
+		for _, p := range want {
+			if bad[p] != accused[p] {
+				t.Fatalf("%+v is guilty: %t, refused: %t", p, bad[p], accused[p])
+			}
+			if !bad[p] {
+				innocent = append(innocent, p)
+			}
+		}
+		if !slices.Equal(stored, innocent) {
+			t.Fatalf("stored %v, want %v", stored, innocent)
+		}
+	})
+}
+
+func TestStampsAreOfTheAttemptThatStored(t *testing.T) {
+	c := testConsumers()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	c.Clock = func() time.Time { now = now.Add(time.Minute); return now }
+	var seen []time.Time
+	lane := eventLane(c, func(_ string, known time.Time, _ []churn.Position) error {
+		if seen = append(seen, known); len(seen) < 3 {
+			return errors.New("away")
+		}
+		return nil
+	})
+	p := lane.piece(churn.TopicPartition{Topic: "deals"})
+	p.decode(&broker.Record{})
+	if _, err := lane.insert(context.Background(), context.Background(), share, []*piece[churn.DealEvent]{p}); err != nil {
+		t.Fatal(err)
+	}
+	for i, known := range seen {
+		if want := time.Date(2026, 1, 1, 0, i+1, 0, 0, time.UTC); !known.Equal(want) {
+			t.Errorf("attempt %d is stamped %s, want %s", i, known, want)
+		}
+	}
+}
+
+func TestATokenNamesPlaceAndContent(t *testing.T) {
+	lane := eventLane(testConsumers(), nil)
+	name := func(partition int, value string, offsets ...int64) string {
+		p := lane.piece(churn.TopicPartition{Topic: "deals", Partition: partition})
+		for _, o := range offsets {
+			p.decode(&broker.Record{Position: churn.Position{Offset: o}, Value: []byte(value)})
+		}
+		return token([]*piece[churn.DealEvent]{p})
+	}
+	if got := name(2, "a", 5, 6, 9); !strings.HasPrefix(got, "deals/") || got != name(2, "a", 5, 6, 9) {
+		t.Errorf("token %s", got)
+	}
+	names := map[string]bool{}
+	for _, n := range []string{name(2, "a", 5, 6), name(2, "b", 5, 6), name(2, "a", 5, 7), name(3, "a", 5, 6), name(2, "a", 5, 6, 6), name(2, "a", 4, 6)} {
+		if names[n] {
+			t.Error("other rows have the same token")
+		}
+		names[n] = true
+	}
+}
+
+// Whatever the sizes and the limits, batches cover every record of each partition in order, keep within the limits, and give all
+// memory back.
+func TestBatchesCoverEverythingWithinBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := testConsumers()
+		c.Config.ChunkRows = rapid.IntRange(1, 20).Draw(t, "rows")
+		c.Config.ChunkBytes = rapid.IntRange(1, 4<<20).Draw(t, "bytes")
+		c.Config.ChunkWait = time.Millisecond
+		c.Config.MaxBytesInFlight = rapid.Int64Range(4*reserveStep, 8*reserveStep).Draw(t, "in flight")
+		c.inFlight = semaphore.NewWeighted(c.Config.MaxBytesInFlight)
+		sizes := make([][]int, rapid.IntRange(1, 4).Draw(t, "partitions"))
+		for i := range sizes {
+			sizes[i] = rapid.SliceOfN(rapid.IntRange(0, 10<<20), 0, 12).Draw(t, "sizes")
+		}
+		deals := eventLane(c, nil)
+		c.lanes = map[string]lane{"deals": deals}
+		live, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		pieces, batches := make(chan *piece[churn.DealEvent]), make(chan *batch[churn.DealEvent])
+		var reading, gathering sync.WaitGroup
+		gathering.Go(func() { _ = deals.gather(live, pieces, batches) })
+		value := make([]byte, 10<<20)
+		left := 0
+		for i := range sizes {
+			left += len(sizes[i])
+			reading.Go(func() {
+				tp := churn.TopicPartition{Topic: "deals", Partition: i}
+				p := &partition[churn.DealEvent]{lane: deals, tp: tp, pieces: pieces, current: deals.piece(tp)}
+				defer func() { deals.release(p.current) }()
+				for o, size := range sizes[i] {
+					record := &broker.Record{Position: churn.Position{Topic: "deals", Partition: i, Offset: int64(o)}, Value: value[:size]}
+					if size%5 == 0 {
+						record.Value = []byte("bad")
+					}
+					if err := p.add(live, record); err != nil {
+						panic(err)
+					}
+				}
+				if err := p.handOverIfAny(live); err != nil {
+					panic(err)
+				}
+			})
+		}
+		next := map[int]int64{}
+		for left > 0 {
+			b := <-batches
+			if b.rows == 0 || b.rows > c.Config.ChunkRows {
+				t.Fatalf("a batch of %d rows, where %d are the most", b.rows, c.Config.ChunkRows)
+			}
+			for _, p := range b.pieces {
+				if p.next != next[p.tp.Partition]+int64(p.rows()) {
+					t.Fatalf("a piece of %d rows of partition %d up to %d after %d", p.rows(), p.tp.Partition, p.next, next[p.tp.Partition])
+				}
+				next[p.tp.Partition] = p.next
+			}
+			for partition, end := range b.next {
+				if end != next[partition] {
+					t.Fatalf("partition %d would be committed to %d, though the batch ends at %d", partition, end, next[partition])
+				}
+			}
+			left -= b.rows
+			deals.releaseAll(b.pieces)
+		}
+		reading.Wait()
+		cancel()
+		gathering.Wait()
+		if !c.inFlight.TryAcquire(c.Config.MaxBytesInFlight) {
+			t.Fatal("memory was not given back")
+		}
+	})
+}
+
+func TestConfigReportsEverythingAtOnce(t *testing.T) {
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+	err := Config{Group: "g", ControlGroup: "g"}.Validate()
+	for _, want := range []string{"control_group", "chunk_rows", "chunk_bytes", "chunk_wait", "max_bytes_in_flight", "fetch_min_bytes",
+		"session_timeout", "drain_timeout", "retry_min", "insert_timeout", "commit_timeout"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is missing from %v", want, err)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package pipeline
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aftershock/aftershock/churn/attempts"
+	"github.com/aftershock/aftershock/churn/hardness"
+	"github.com/aftershock/aftershock/consumers"
+)
+
+// Enrichment loads the models in force.
+func (m ModelsConfig) Enrichment() (consumers.Enrichment, error) {
+	model, classifier := hardness.Default(), attempts.Default()
+	if m.Hardness != "" {
+		text, err := os.ReadFile(m.Hardness)
+		if err != nil {
+			return consumers.Enrichment{}, fmt.Errorf("reading models.hardness: %w", err)
+		}
+		if model, err = hardness.Load(text); err != nil {
+			return consumers.Enrichment{}, fmt.Errorf("reading models.hardness %s: %w", m.Hardness, err)
+		}
+	}
+	if m.Classifier != "" {
+		text, err := os.ReadFile(m.Classifier)
+		if err != nil {
+			return consumers.Enrichment{}, fmt.Errorf("reading models.classifier: %w", err)
+		}
+		if classifier, err = attempts.Load(text); err != nil {
+			return consumers.Enrichment{}, fmt.Errorf("reading models.classifier %s: %w", m.Classifier, err)
+		}
+	}
+	return consumers.Enrichment{Score: model.Score, Classify: classifier.Classify}, nil
+}

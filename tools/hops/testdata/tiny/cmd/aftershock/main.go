@@ -1,0 +1,21 @@
+package main
+
+import "github.com/aftershock/aftershock/store"
+
+var batch = store.Batch[store.Record]{}
+
+func main() {
+	var all []store.Record
+	for r := range store.Records() {
+		take(&all, *r)
+	}
+	sum := 0
+	store.Each(store.Sorted(all), func(r *store.Record) { sum += r.Key })
+	done := make(chan int)
+	go func() {
+		done <- batch.Add(all[0])
+	}()
+	<-done
+}
+
+func take(all *[]store.Record, r store.Record) { *all = append(*all, r) }

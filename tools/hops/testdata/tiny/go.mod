@@ -1,0 +1,3 @@
+module github.com/aftershock/aftershock
+
+go 1.26
