@@ -38,7 +38,7 @@ type TicketEvent struct {
 	Attempt Classification
 }
 
-// DealRecord is a deal as its newest event says it.
+// DealRecord is a deal as its newest event describes it.
 type DealRecord struct {
 	AccountID string
 	Value     []byte // the record's value, whole

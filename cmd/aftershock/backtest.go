@@ -22,6 +22,8 @@ import (
 	"github.com/aftershock/aftershock/warehouse"
 )
 
+var _ past.Prefetcher = (*warehouse.Past)(nil)
+
 func rulesBacktest() *cobra.Command {
 	var from, to, schedule, horizon, truth, page string
 	var files, others []string

@@ -36,9 +36,9 @@ type life struct {
 	feedback []churn.FeedbackEvent // not answered yet
 }
 
-// Prefetching is a Warehouse that is told in advance which queries an instant will be asked, each as often as it will be asked. It
+// Prefetcher is a Warehouse that is told in advance which queries an instant will be asked, each as often as it will be asked. It
 // prefetches two more instants while it answers as of one.
-type Prefetching interface {
+type Prefetcher interface {
 	Prefetch(ctx context.Context, at time.Time, queries []string)
 }
 
@@ -85,7 +85,7 @@ func moments(agenda []turn) (all [][]turn) {
 
 // prefetch tells the warehouse what will be asked at a moment.
 func (b *Backtest) prefetch(ctx context.Context, all [][]turn, n int) {
-	w, ok := b.Warehouse.(Prefetching)
+	w, ok := b.Warehouse.(Prefetcher)
 	if !ok || n >= len(all) {
 		return
 	}
