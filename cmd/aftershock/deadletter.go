@@ -286,7 +286,7 @@ func writeReplay(w io.Writer, r deadletter.Report) error {
 		fmt.Fprintf(&b, "%s %d, such as %s: %s\n", said, why.Records, why.Example, text.Visible(reason))
 	}
 	if r.Foreign > 0 {
-		fmt.Fprintf(&b, "%d records of the topic are no dead letters of aftershock\n", r.Foreign)
+		fmt.Fprintf(&b, "%d records of the topic are not dead letters of aftershock\n", r.Foreign)
 	}
 	if r.Waiting > 0 {
 		fmt.Fprintf(&b, "%d were sent by an earlier replay and no consumer has read them yet\n", r.Waiting)
