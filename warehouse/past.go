@@ -84,7 +84,7 @@ func (p *Past) Close() error {
 	return errors.Join(append(errs, p.server.Close())...)
 }
 
-// Prefetch implements past.Prefetcher of the rules: it starts to keep what these queries will read, and returns at once.
+// Prefetch implements the rules' past.Prefetcher: it starts to keep what these queries will read, and returns at once.
 func (p *Past) Prefetch(ctx context.Context, at time.Time, queries []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,7 +100,7 @@ func (p *Past) Prefetch(ctx context.Context, at time.Time, queries []string) {
 	}()
 }
 
-// Rows implements rules.Warehouse.
+// Rows implements engine.Warehouse.
 func (p *Past) Rows(ctx context.Context, text string, at time.Time) ([]alert.Row, error) {
 	for _, s := range p.instants() {
 		if rows, answered := p.ask(ctx, s, text, at); answered {
