@@ -11,6 +11,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -374,4 +375,96 @@ func packages(t *testing.T) []goPackage {
 		t.Fatalf("only %d packages were found", len(all))
 	}
 	return all
+}
+
+// TestCmdOnlyWires keeps out of the commands what belongs to a part: clocks, goroutines, templates and wide interfaces. SQL is kept
+// out of all parts by TestSQLStandsInFiles.
+func TestCmdOnlyWires(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.name != "cmd/aftershock" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, why := range wiringFaults(file) {
+				t.Errorf("%s: %s", name, why)
+			}
+		}
+	}
+}
+
+// wiringFaults says what of a file is no wiring.
+func wiringFaults(file *ast.File) (faults []string) {
+	for _, imported := range file.Imports {
+		if path, _ := strconv.Unquote(imported.Path.Value); path == "text/template" || path == "html/template" {
+			faults = append(faults, "it imports "+path+": what is filled in belongs to the part that knows its words")
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			faults = append(faults, "it starts a goroutine: a part's Run does that, and waits for it")
+		case *ast.CallExpr:
+			if s, ok := n.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "Now" {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" {
+					faults = append(faults, "it asks time.Now: use the clock that is handed on")
+				}
+			}
+		case *ast.InterfaceType:
+			if n.Methods.NumFields() > 3 {
+				faults = append(faults, "it declares an interface of more than three methods: that is a part's business")
+			}
+		}
+		return true
+	})
+	return faults
+}
+
+// TestPipelineStaysSmall keeps the floor where parts are joined from becoming a second cmd.
+func TestPipelineStaysSmall(t *testing.T) {
+	const most = 1500
+	lines := 0
+	for _, p := range packages(t) {
+		if p.name != "pipeline" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines += bytes.Count(text, []byte("\n"))
+		}
+		for _, imported := range p.Imports {
+			for _, no := range []string{"github.com/spf13", "github.com/jedib0t", "github.com/ClickHouse", "flag", "text/template", "html/template"} {
+				if under(imported, no) {
+					t.Errorf("pipeline imports %s: it joins the parts and neither prints, nor reads flags, nor speaks to a server itself", imported)
+				}
+			}
+		}
+	}
+	if lines > most {
+		t.Errorf("pipeline has %d lines, more than %d: what of it is a part's?", lines, most)
+	}
+}
+
+// TestWiringFaultsBite makes sure that the rules for cmd forbid what they should.
+func TestWiringFaultsBite(t *testing.T) {
+	source := `package main
+import "text/template"
+type wide interface { A(); B(); C(); D() }
+func f() { go f(); _ = time.Now() }
+var clock = time.Now
+`
+	file, err := parser.ParseFile(token.NewFileSet(), "x.go", source, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults := wiringFaults(file); len(faults) != 4 {
+		t.Errorf("%q", faults)
+	}
 }

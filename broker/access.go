@@ -52,13 +52,13 @@ func (t Topics) Access(group, controlGroup string) []Access {
 		{Topic: t.Alerts, Operations: []Operation{Read, Write, DescribeConfigs}, Why: "alerts are published to it and read back"},
 		{Topic: t.Handoffs, Operations: []Operation{Read, Write, DescribeConfigs}, Why: "hand-off briefs are published to it and read back"},
 		{Topic: t.DeadLetter, Operations: []Operation{Write, DescribeConfigs}, Why: "records that cannot become events go there"},
-		{Topic: t.Control, Operations: []Operation{Describe, DescribeConfigs}, Why: "its partition elects the holder"},
+		{Topic: t.Control, Operations: []Operation{Describe, DescribeConfigs}, Why: "its partition elects the leader"},
 		{Group: group, Operations: []Operation{Read}, Why: "consumers share the partitions and commit in it"},
-		{Group: controlGroup, Operations: []Operation{Read}, Why: "the holder is elected in it"},
+		{Group: controlGroup, Operations: []Operation{Read}, Why: "the leader is elected in it"},
 	}
 }
 
-// CheckAccess refuses to work where an ACL is missing: without one, a consumer would wait for ever without saying why. Topics
+// CheckAccess refuses to work where an ACL is missing: without one, a consumer would wait forever without saying why. Topics
 // that do not exist are left out, and so is what the brokers do not tell.
 func (c *Connection) CheckAccess(ctx context.Context, needed []Access) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -10,8 +10,8 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// settledPoll is how often committed offsets are looked at while waiting for them.
-const settledPoll = 50 * time.Millisecond
+// pollEvery is how often committed offsets are looked at while they are waited for.
+const pollEvery = 50 * time.Millisecond
 
 // ErrBehind says that consumption had not reached the offsets in time.
 var ErrBehind = errors.New("consumers are behind")
@@ -57,14 +57,14 @@ func (p *Positions) Lag(ctx context.Context) (map[churn.TopicPartition]int64, er
 }
 
 // Settled waits until everything below the ends is stored and committed; ErrBehind where that takes longer than the
-// timeout (0: no limit but the context's). To see every chunk that was stamped at or before an instant, take Ends at or after it.
+// timeout (0: no limit but the context's). To see everything that was stamped at or before an instant, take Ends at or after it.
 func (p *Positions) Settled(ctx context.Context, ends map[churn.TopicPartition]int64, timeout time.Duration) error {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, ErrBehind)
 		defer cancel()
 	}
-	ticker := time.NewTicker(settledPoll)
+	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
 		committed, _, err := p.read(ctx)
@@ -134,8 +134,8 @@ func short(ends, committed map[churn.TopicPartition]int64, topics []string) (n i
 	return n
 }
 
-// Wait waits until everything that the topics hold when it is called is stored and committed, or patience ends, which is no error:
-// the answer says of each topic how it stands. To see all that was stamped at or before an instant, call it at or after the instant.
+// Wait waits until everything that the topics hold when it is called is stored and committed, or patience ends, which is not an
+// error: the answer says how each topic stands. To see all that was stamped at or before an instant, call it at or after the instant.
 func (p *Positions) Wait(ctx context.Context, patience Patience) (Waited, error) {
 	committed, ranges, err := p.read(ctx)
 	if err != nil {
@@ -156,7 +156,7 @@ func (p *Positions) Wait(ctx context.Context, patience Patience) (Waited, error)
 		waiting, cancel = context.WithTimeout(ctx, patience.Timeout)
 		defer cancel()
 	}
-	ticker := time.NewTicker(settledPoll)
+	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for w.Short(awaited...) > 0 {
 		select {

@@ -105,7 +105,9 @@ func TestWaitSaysOfEachTopicHowItStands(t *testing.T) {
 }
 
 func TestWaitEndsWithItsContext(t *testing.T) {
-	conn := connect(t, embeddedConfig(t))
+	config := embeddedConfig(t)
+	config.Topics = ownTopics()
+	conn := connect(t, config)
 	create(t, conn)
 	fill(t, conn, conn.Topics().Deals, 1)
 	positions := &broker.Positions{Kafka: conn, Group: testservers.Name("group"), Topics: []string{conn.Topics().Deals}}
@@ -117,5 +119,21 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	positions.Topics = []string{"no.such.topic"}
 	if _, err := positions.Wait(within(t), broker.Patience{}); !errors.Is(err, kafka.UnknownTopicOrPartition) {
 		t.Errorf("a topic that does not exist gives %v", err)
+	}
+}
+
+func TestSettledSaysWhoIsBehind(t *testing.T) {
+	config := embeddedConfig(t)
+	config.Topics = ownTopics()
+	conn := connect(t, config)
+	create(t, conn)
+	fill(t, conn, conn.Topics().Deals, 1)
+	positions := &broker.Positions{Kafka: conn, Group: testservers.Name("group"), Topics: []string{conn.Topics().Deals, conn.Topics().Tickets}}
+	ends, err := positions.Ends(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := positions.Settled(within(t), ends, 10*time.Millisecond); !errors.Is(err, broker.ErrBehind) {
+		t.Errorf("the error is %v", err)
 	}
 }

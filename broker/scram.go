@@ -96,11 +96,11 @@ func (c *scramConversation) prove(challenge string, fields map[byte]string) ([]b
 		return nil, fmt.Errorf("sasl: deriving the key: %w", err)
 	}
 	clientKey := m.sign(salted, "Client Key")
-	digest := m.hash()
-	digest.Write(clientKey)
+	storedKey := m.hash()
+	storedKey.Write(clientKey)
 	withoutProof := "c=biws,r=" + nonce
 	message := c.first + "," + challenge + "," + withoutProof
-	proof := m.sign(digest.Sum(nil), message)
+	proof := m.sign(storedKey.Sum(nil), message)
 	for i := range proof {
 		proof[i] ^= clientKey[i]
 	}

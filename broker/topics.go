@@ -31,7 +31,7 @@ type Topics struct {
 	Handoffs string `yaml:"handoffs" env:"HANDOFFS" doc:"topic of hand-off briefs"`
 	// DeadLetter keeps the records that cannot become events. Defaults to aftershock.deadletter.
 	DeadLetter string `yaml:"dead_letter" env:"DEAD_LETTER" doc:"topic of records that cannot become events"`
-	// Control elects the holder. Defaults to aftershock.control.
+	// Control elects the process that leads. Defaults to aftershock.control.
 	Control string `yaml:"control" env:"CONTROL" doc:"topic whose one partition elects the holder"`
 	// InputPartitions is how many partitions deals and tickets get. Defaults to 4.
 	InputPartitions int `yaml:"input_partitions" env:"INPUT_PARTITIONS" doc:"partitions of the deal and ticket topics"`
@@ -122,7 +122,7 @@ func (t Topics) Wanted() []Topic {
 			{"retention.ms", strconv.FormatInt(t.DeadLetterRetention.Milliseconds(), 10), true, "dead letters must outlive the mending of what broke them"},
 			size(t.DeadLetterBytes(), "the largest source record plus our headers must fit, or it would block its partition"),
 		}},
-		{Name: t.Control, Partitions: 1, Exactly: true, Why: "one partition means one holder"},
+		{Name: t.Control, Partitions: 1, Exactly: true, Why: "one partition means one leader"},
 	}
 }
 

@@ -384,3 +384,20 @@ func BenchmarkDecodeTicket(b *testing.B) {
 		}
 	}
 }
+
+// What the command line sends is what the decoder reads.
+func TestFeedbackIsReadAsItWasWritten(t *testing.T) {
+	for _, f := range []Feedback{
+		{SchemaVersion: 1, EventID: "e1", Fingerprint: "f1", Episode: 2, Action: Acknowledge, By: "kim", Reason: "on <it>", OccurredAt: instant("2026-01-31T09:30:00.123Z")},
+		{SchemaVersion: 1, EventID: "e2", Fingerprint: "f1", Action: Snooze, By: "kim", Until: instant("2026-02-07T00:00:00Z"), OccurredAt: instant("2026-01-31T09:30:00Z")},
+		{SchemaVersion: 1, EventID: "e3", Fingerprint: "f2", Action: Judge, By: "kim", Disposition: DispositionOutage, OccurredAt: instant("2026-01-31T09:30:00Z")},
+	} {
+		value, err := f.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeFeedback(value, "", time.Time{}); err != nil || got != f {
+			t.Errorf("%s\nis read as %+v, %v", value, got, err)
+		}
+	}
+}

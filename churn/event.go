@@ -37,3 +37,9 @@ type TicketEvent struct {
 	Stamp
 	Attempt Classification
 }
+
+// DealRecord is a deal as its newest event describes it.
+type DealRecord struct {
+	AccountID string
+	Value     []byte // the record's value, whole
+}

@@ -1,6 +1,8 @@
 package churn
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 	"time"
 )
@@ -37,6 +39,30 @@ type Feedback struct {
 	Disposition   Disposition
 	Until         time.Time // of a snooze
 	OccurredAt    time.Time // zero: when it became known
+}
+
+// Encode writes Feedback v1 as it is sent (deploy/schemas/churn-feedback.v1.json), so that DecodeFeedback reads it back.
+func (f Feedback) Encode() ([]byte, error) {
+	record := struct {
+		SchemaVersion int        `json:"schema_version"`
+		EventID       string     `json:"event_id"`
+		Fingerprint   string     `json:"fingerprint"`
+		Episode       int        `json:"episode"`
+		Who           string     `json:"who"`
+		What          string     `json:"what"`
+		Until         *time.Time `json:"until,omitempty"`
+		Why           string     `json:"why,omitempty"`
+		Disposition   string     `json:"disposition,omitempty"`
+		At            time.Time  `json:"at"`
+	}{SchemaVersion, f.EventID, f.Fingerprint, f.Episode, f.By, string(f.Action), nil, f.Reason, string(f.Disposition), f.OccurredAt}
+	if !f.Until.IsZero() {
+		record.Until = &f.Until
+	}
+	value, err := json.Marshal(record)
+	if err != nil {
+		return nil, fmt.Errorf("writing feedback: %w", err)
+	}
+	return value, nil
 }
 
 // FeedbackEvent is accepted feedback.

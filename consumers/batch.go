@@ -317,7 +317,7 @@ func (l *laneOf[E]) gather(live context.Context, pieces <-chan *piece[E], batche
 }
 
 // token names the events of some pieces by their place and their content. The content matters: a topic that was deleted and
-// made anew has other records at the same offsets, and the warehouse would drop them as repeats.
+// recreated has other records at the same offsets, and the warehouse would drop them as repeats.
 func token[E any](pieces []*piece[E]) string {
 	hash := sha256.New()
 	var place []byte

@@ -57,7 +57,7 @@ func TestRecordsAreStoredThenCommitted(t *testing.T) {
 			t.Fatal(err)
 		}
 		if store.repeats != 0 {
-			t.Errorf("%d chunks were stored again", store.repeats)
+			t.Errorf("%d batches were stored again", store.repeats)
 		}
 	})
 }
@@ -186,11 +186,11 @@ type member struct {
 	stored atomic.Int64
 }
 
-func (m *member) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error {
-	for _, b := range blocks {
+func (m *member) InsertDeals(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error {
+	for _, b := range batches {
 		m.stored.Add(int64(b.Len()))
 	}
-	return m.memory.InsertDeals(ctx, token, known, blocks)
+	return m.memory.InsertDeals(ctx, token, known, batches)
 }
 
 func TestRebalanceLosesNothing(t *testing.T) {

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Config is how records are gathered into chunks and how long things may take. Topic names and addresses belong to the broker
+// Config is how records are gathered into batches, which its keys call chunks, and how long things may take. Topic names and addresses belong to the broker
 // connection.
 type Config struct {
-	// Group is the consumer group of deals and tickets. Defaults to aftershock.
+	// Group is the consumer group of deals, tickets and feedback. Defaults to aftershock.
 	Group string `yaml:"group" env:"GROUP" doc:"consumer group of deals and tickets"`
-	// ControlGroup is the consumer group whose owner of the control partition is the holder. Defaults to aftershock-control.
+	// ControlGroup is the consumer group whose owner of the control partition is the leader. Defaults to aftershock-control.
 	ControlGroup string `yaml:"control_group" env:"CONTROL_GROUP" doc:"consumer group that elects the holder"`
-	// ChunkRows is how many records of a topic, over its partitions, close a chunk. Defaults to 60000.
+	// ChunkRows is how many records of a topic, over its partitions, close a batch. Defaults to 60000.
 	ChunkRows int `yaml:"chunk_rows" env:"CHUNK_ROWS" doc:"a chunk of a topic closes at so many records,"`
-	// ChunkBytes closes a chunk at so many bytes of values and keys. Defaults to 46137344 (44 MiB).
+	// ChunkBytes closes a batch at so many bytes of values and keys. Defaults to 46137344 (44 MiB).
 	ChunkBytes int `yaml:"chunk_bytes" env:"CHUNK_BYTES" doc:"or at so many bytes of values and keys,"`
-	// ChunkWait closes a chunk so long after its first record. Defaults to 500ms.
+	// ChunkWait closes a batch so long after its first record. Defaults to 500ms.
 	ChunkWait time.Duration `yaml:"chunk_wait" env:"CHUNK_WAIT" doc:"or so long after its first record, whichever comes first"`
 	// MaxBytesInFlight bounds the memory of records that are decoded but not yet stored, in bytes over all partitions, counting
 	// what decoding adds. Defaults to 117440512 (112 MiB).
@@ -30,17 +30,17 @@ type Config struct {
 	FetchMaxBytes int `yaml:"fetch_max_bytes" env:"FETCH_MAX_BYTES" doc:"bound on one fetch of one partition, in bytes"`
 	// SessionTimeout is how long the group waits for a silent member. Defaults to 30s.
 	SessionTimeout time.Duration `yaml:"session_timeout" env:"SESSION_TIMEOUT" doc:"how long the group waits for a silent member"`
-	// ControlSessionTimeout is the same for the holder, and so how long a takeover takes. Defaults to 6s.
+	// ControlSessionTimeout is the same for the leader, and so how long a takeover takes. Defaults to 6s.
 	ControlSessionTimeout time.Duration `yaml:"control_session_timeout" env:"CONTROL_SESSION_TIMEOUT" doc:"how long a takeover from a dead holder takes"`
 	// RebalanceTimeout is how long members have to come back when the group changes. Defaults to 30s.
 	RebalanceTimeout time.Duration `yaml:"rebalance_timeout" env:"REBALANCE_TIMEOUT" doc:"how long members have to come back when the group changes"`
 	// PartitionWatch is how often new partitions are looked for. Defaults to 30s.
 	PartitionWatch time.Duration `yaml:"partition_watch" env:"PARTITION_WATCH" doc:"how often new partitions are looked for"`
-	// InsertTimeout bounds one attempt to store a chunk. Defaults to 1m.
+	// InsertTimeout bounds one attempt to store a batch. Defaults to 1m.
 	InsertTimeout time.Duration `yaml:"insert_timeout" env:"INSERT_TIMEOUT" doc:"bound on one attempt to store a chunk"`
 	// CommitTimeout bounds one request to the group's coordinator. Defaults to 5s.
 	CommitTimeout time.Duration `yaml:"commit_timeout" env:"COMMIT_TIMEOUT" doc:"bound on one request to the group's coordinator"`
-	// DrainTimeout bounds how long stopping waits for chunks that are being stored. Defaults to 10s.
+	// DrainTimeout bounds how long stopping waits for batches that are being stored. Defaults to 10s.
 	DrainTimeout time.Duration `yaml:"drain_timeout" env:"DRAIN_TIMEOUT" doc:"how long stopping waits for chunks that are being stored"`
 	// RetryMin is the first pause after a failure; pauses double, with jitter. Defaults to 200ms.
 	RetryMin time.Duration `yaml:"retry_min" env:"RETRY_MIN" doc:"first pause after a failure; pauses double, with jitter,"`

@@ -17,18 +17,18 @@ import (
 	"github.com/aftershock/aftershock/dial"
 )
 
-// Store keeps events and rejections. It opens the blocks that events are gathered in, and takes them back, with the instant
+// Store keeps events and rejections. It opens the batches that events are gathered in, and takes them back, with the instant
 // that they became known, in one atomic insert; a repeat of a token stores nothing more. An error that has a method
-// RowRefused() bool which says true blames the rows: the chunk is cut in two until the guilty ones are found. Any other error
+// RowRefused() bool which says true blames the rows: what was to be stored is cut in two until the guilty ones are found. Any other error
 // means that the store is away: the same call is made again until it works. What is passed belongs to the caller again when
 // a call returns.
 type Store interface {
 	NewDealBlock() churn.Batch[churn.DealEvent]
 	NewTicketBlock() churn.Batch[churn.TicketEvent]
-	InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error
-	InsertTickets(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.TicketEvent]) error
+	InsertDeals(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error
+	InsertTickets(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.TicketEvent]) error
 	NewFeedbackBlock() churn.Batch[churn.FeedbackEvent]
-	InsertFeedback(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.FeedbackEvent]) error
+	InsertFeedback(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.FeedbackEvent]) error
 	StoreRejected(ctx context.Context, token string, rejected []churn.Rejected) error
 }
 

@@ -175,7 +175,7 @@ func (p *partition[E]) jump(live context.Context) error {
 			"partition", p.tp.String(), "expected", p.position, "first", held.Start, "lost", held.Start-p.position)
 	case p.position > held.End && p.beyond >= endConfirmations:
 		c.Metrics.rewound.WithLabelValues(p.tp.Topic).Inc()
-		c.Log.Error("the partition ends before our offset: the topic was made anew or lost records; reading it from its start, which counts nothing twice",
+		c.Log.Error("the partition ends before our offset: the topic was recreated or lost records; reading it from its start, which counts nothing twice",
 			"partition", p.tp.String(), "expected", p.position, "end", held.End, "start", held.Start)
 	default:
 		return fmt.Errorf("%s does not hold offset %d (it holds %d to %d): %w", p.tp, p.position, held.Start, held.End, kafka.OffsetOutOfRange)

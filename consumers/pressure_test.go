@@ -61,14 +61,14 @@ func TestMemoryIsBoundedWhileTheStoreIsAway(t *testing.T) {
 		c.Metrics = consumers.NewMetrics(registry, conn.Topics().Deals, conn.Topics().Tickets)
 		start(t, c)
 		seen := map[string]bool{}
-		for range 60 { // the same chunks, again and again
+		for range 60 { // the same batches, again and again
 			seen[<-tries] = true
 			if n := metric(t, registry, "in_flight_bytes"); n > float64(c.Config.MaxBytesInFlight) {
 				t.Fatalf("%.0f bytes in flight", n)
 			}
 		}
 		if len(seen) > 2 {
-			t.Errorf("%d chunks were tried, though each partition has only one at a time", len(seen))
+			t.Errorf("%d batches were tried, though each partition has only one at a time", len(seen))
 		}
 		store.setFail(nil)
 		store.until(t, "all is stored", func() bool { return len(store.deals) == records })
@@ -116,10 +116,10 @@ type slow struct {
 	entered, proceed chan struct{}
 }
 
-func (s *slow) InsertDeals(ctx context.Context, token string, known time.Time, blocks []churn.Batch[churn.DealEvent]) error {
+func (s *slow) InsertDeals(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error {
 	s.entered <- struct{}{}
 	<-s.proceed
-	return s.memory.InsertDeals(ctx, token, known, blocks)
+	return s.memory.InsertDeals(ctx, token, known, batches)
 }
 
 func TestStoppingLetsAnInsertFinishAndCommits(t *testing.T) {
@@ -223,23 +223,10 @@ func deleteBelow(t *testing.T, conn *broker.Connection, topic string, offset int
 	}
 }
 
-func TestSettledSaysWhoIsBehind(t *testing.T) {
-	conn := connect(t, servers["embedded"](t), 1)
-	produce(t, conn, kafka.Message{Topic: conn.Topics().Deals, Value: deal("d")})
-	positions := newConsumers(t, conn, newMemory()).Positions()
-	ends, err := positions.Ends(within(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := positions.Settled(within(t), ends, 10*time.Millisecond); !errors.Is(err, broker.ErrBehind) {
-		t.Errorf("the error is %v", err)
-	}
-}
-
 // discard is a store that takes no time.
 type discard struct{ rows chan int }
 
-// none is a block that counts.
+// none is a batch that counts.
 type none[E any] struct{ rows int }
 
 func (n *none[E]) Add(*E)             { n.rows++ }
@@ -250,8 +237,8 @@ func (n *none[E]) Reset()             { n.rows = 0 }
 func (d discard) NewDealBlock() churn.Batch[churn.DealEvent]     { return &none[churn.DealEvent]{} }
 func (d discard) NewTicketBlock() churn.Batch[churn.TicketEvent] { return &none[churn.TicketEvent]{} }
 
-func (d discard) InsertDeals(_ context.Context, _ string, _ time.Time, blocks []churn.Batch[churn.DealEvent]) error {
-	for _, b := range blocks {
+func (d discard) InsertDeals(_ context.Context, _ string, _ time.Time, batches []churn.Batch[churn.DealEvent]) error {
+	for _, b := range batches {
 		d.rows <- b.Len()
 	}
 	return nil
@@ -265,15 +252,15 @@ func (d discard) InsertFeedback(context.Context, string, time.Time, []churn.Batc
 	return nil
 }
 
-func (d discard) InsertTickets(_ context.Context, _ string, _ time.Time, blocks []churn.Batch[churn.TicketEvent]) error {
-	for _, b := range blocks {
+func (d discard) InsertTickets(_ context.Context, _ string, _ time.Time, batches []churn.Batch[churn.TicketEvent]) error {
+	for _, b := range batches {
 		d.rows <- b.Len()
 	}
 	return nil
 }
 func (d discard) StoreRejected(context.Context, string, []churn.Rejected) error { return nil }
 
-// BenchmarkConsume reads deals of about 280 bytes from a real Kafka and drops them: fetching, decoding and chunking alone.
+// BenchmarkConsume reads deals of about 280 bytes from a real Kafka and drops them: fetching, decoding and batching alone.
 func BenchmarkConsume(b *testing.B) {
 	conn := connect(b, servers["kafka4"](b), 2)
 	var batch []kafka.Message

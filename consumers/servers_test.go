@@ -66,6 +66,7 @@ type memory struct {
 	mu       sync.Mutex
 	deals    map[string]churn.DealEvent // by topic/partition/offset
 	tickets  map[string]churn.TicketEvent
+	feedback map[string]churn.FeedbackEvent
 	rejected map[string]churn.Rejected
 	tokens   map[string]bool
 	calls    int
@@ -76,7 +77,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{deals: map[string]churn.DealEvent{}, tickets: map[string]churn.TicketEvent{}, rejected: map[string]churn.Rejected{},
+	return &memory{deals: map[string]churn.DealEvent{}, tickets: map[string]churn.TicketEvent{}, feedback: map[string]churn.FeedbackEvent{}, rejected: map[string]churn.Rejected{},
 		tokens: map[string]bool{}, changed: make(chan struct{})}
 }
 
@@ -107,7 +108,7 @@ func position(p churn.Position) string {
 	return fmt.Sprintf("%s/%d/%d", p.Topic, p.Partition, p.Offset)
 }
 
-// kept is a block that keeps the events.
+// kept is a batch that keeps the events.
 type kept[E any] struct {
 	events []E
 	stamp  func(*E) *churn.Stamp
@@ -118,10 +119,10 @@ func (k *kept[E]) Len() int             { return len(k.events) }
 func (k *kept[E]) Payload(i int) []byte { return k.stamp(&k.events[i]).Payload }
 func (k *kept[E]) Reset()               { k.events = nil }
 
-// known gives the events of some blocks, each dated.
-func known[E any](blocks []churn.Batch[E], known time.Time) []E {
+// known gives the events of some batches, each dated.
+func known[E any](batches []churn.Batch[E], known time.Time) []E {
 	var events []E
-	for _, b := range blocks {
+	for _, b := range batches {
 		k := b.(*kept[E])
 		for _, e := range k.events {
 			if s := k.stamp(&e); s.KnownAt.IsZero() {
@@ -141,8 +142,8 @@ func (m *memory) NewTicketBlock() churn.Batch[churn.TicketEvent] {
 	return &kept[churn.TicketEvent]{stamp: func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp }}
 }
 
-func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.DealEvent]) error {
-	events := known(blocks, at)
+func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, batches []churn.Batch[churn.DealEvent]) error {
+	events := known(batches, at)
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].EventID
@@ -154,8 +155,8 @@ func (m *memory) InsertDeals(_ context.Context, token string, at time.Time, bloc
 	})
 }
 
-func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.TicketEvent]) error {
-	events := known(blocks, at)
+func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, batches []churn.Batch[churn.TicketEvent]) error {
+	events := known(batches, at)
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].EventID
@@ -171,13 +172,17 @@ func (m *memory) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] {
 	return &kept[churn.FeedbackEvent]{stamp: func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp }}
 }
 
-func (m *memory) InsertFeedback(_ context.Context, token string, at time.Time, blocks []churn.Batch[churn.FeedbackEvent]) error {
-	events := known(blocks, at)
+func (m *memory) InsertFeedback(_ context.Context, token string, at time.Time, batches []churn.Batch[churn.FeedbackEvent]) error {
+	events := known(batches, at)
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].EventID
 	}
-	return m.insert(token, ids, func() {})
+	return m.insert(token, ids, func() {
+		for _, e := range events {
+			m.feedback[position(e.Position)] = e
+		}
+	})
 }
 
 func (m *memory) StoreRejected(_ context.Context, token string, rows []churn.Rejected) error {

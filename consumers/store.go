@@ -119,7 +119,7 @@ func (l *laneOf[E]) insert(ctx, live context.Context, g generation, pieces []*pi
 	return refused, nil
 }
 
-// halves cuts pieces in two: between pieces where there are several, else by decoding the one's records anew.
+// halves cuts pieces in two: between pieces where there are several, else by decoding the records of the only one again.
 func (l *laneOf[E]) halves(pieces []*piece[E]) [2][]*piece[E] {
 	if n := len(pieces); n > 1 {
 		return [2][]*piece[E]{pieces[:n/2], pieces[n/2:]}

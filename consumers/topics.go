@@ -3,6 +3,7 @@ package consumers
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -87,7 +88,7 @@ func (l *laneOf[E]) run(ctx context.Context, g generation, assigned []kafka.Part
 	group.Go(func() error { return l.gather(live, pieces, batches) })
 	group.Go(func() error { return l.store(live, g, batches) })
 	if err := group.Wait(); err != nil && ctx.Err() == nil {
-		l.consumers.Log.Warn("giving the partitions up; the group assigns them anew", "topic", l.name, "error", err)
+		l.consumers.Log.Warn("giving up the partitions; the group will assign them again", "topic", l.name, "error", err)
 	}
 }
 
@@ -96,6 +97,11 @@ func (l *laneOf[E]) hurry() {
 	case l.short <- struct{}{}:
 	default: // it has been asked for
 	}
+}
+
+// AllPositions tells how far the group is with everything that is consumed.
+func (c *Consumers) AllPositions() *broker.Positions {
+	return &broker.Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: c.names()}
 }
 
 // Positions tells how far the group is with deals and tickets, which links follow from.
@@ -118,9 +124,10 @@ func (c *Consumers) names() []string {
 	return names
 }
 
-// awaitTopics waits until both topics exist: a group that is joined before has no partitions, and nothing would tell it of new ones.
+// awaitTopics waits until all topics exist, and counts their partitions: a group that is joined before has none, and nothing would
+// tell it of new ones.
 func (c *Consumers) awaitTopics(ctx context.Context) (counts map[string]int, ok bool) {
-	topics := c.Positions().Topics
+	topics := c.names()
 	pause := c.pause()
 	for told := false; ; {
 		counts, err := c.Kafka.Partitions(ctx, topics...)
@@ -174,50 +181,34 @@ func (c *Consumers) watchPartitions(ctx context.Context, counts map[string]int) 
 
 // RunUntilIdle consumes what the topics hold when it starts, and what arrives meanwhile, and returns when all of it is committed.
 func (c *Consumers) RunUntilIdle(ctx context.Context) error {
-	positions := c.Positions()
-	ends, err := positions.Ends(ctx)
-	if err != nil {
-		return err
-	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	failed := make(chan error, 1)
-	go func() { failed <- c.Run(running) }()
-	err = c.untilIdle(running, positions, ends, failed)
-	stop()
-	if err == nil || ctx.Err() != nil {
-		err = errors.Join(<-failed, ctx.Err())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(running) }()
+	idle := make(chan error, 1)
+	go func() { idle <- c.untilIdle(running) }()
+	select {
+	case err := <-ended:
+		stop()
+		<-idle
+		if ctx.Err() == nil {
+			err = errors.Join(errors.New("consuming ended before the topics were read"), err)
+		}
+		return errors.Join(err, ctx.Err())
+	case err := <-idle:
+		stop()
+		return errors.Join(err, <-ended, ctx.Err())
 	}
-	return err
 }
 
-func (c *Consumers) untilIdle(ctx context.Context, positions *broker.Positions, ends map[churn.TopicPartition]int64, failed <-chan error) error {
-	for {
-		settled := make(chan error, 1)
-		waiting, stop := context.WithCancel(ctx)
-		go func() { settled <- positions.Settled(waiting, ends, 0) }()
-		select {
-		case err := <-failed:
-			stop()
-			<-settled
-			return errors.Join(errors.New("consuming ended before the topics were read"), err)
-		case err := <-settled:
-			stop()
-			if err != nil {
-				return err
-			}
-		}
-		now, err := positions.Ends(ctx)
-		if err != nil {
+// untilIdle waits until everything is committed and nothing more has arrived meanwhile.
+func (c *Consumers) untilIdle(ctx context.Context) error {
+	positions := c.AllPositions()
+	for ends := map[churn.TopicPartition]int64(nil); ; {
+		waited, err := positions.Wait(ctx, broker.Patience{})
+		if err != nil || maps.Equal(waited.Ends, ends) {
 			return err
 		}
-		grown := false
-		for tp, end := range now {
-			grown = grown || end > ends[tp]
-		}
-		if !grown {
-			return nil
-		}
-		ends = now
+		ends = waited.Ends
 	}
 }

@@ -8,71 +8,49 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
-func ExamineClickHouse(ctx context.Context, config Config, report func(string, error) bool) {
-	at := "ClickHouse at " + config.ClickHouse.Addr
-	w, err := warehouse.Open(config.ClickHouse, time.Now)
-	if err != nil {
-		report(at, err)
-		return
+// Report is told how each check went. It says whether to ask what depends on it.
+type Report func(what string, err error) bool
+
+// Examine asks everything that a start of the pipeline asks, and a little more, and reports each answer.
+func Examine(ctx context.Context, config Config, report Report) {
+	_, err := rules.LoadOrBuiltin(config.Evaluate.Rules)
+	report("rule files", err)
+	_, err = config.Models.Enrichment()
+	report("models", err)
+	if w, err := warehouse.Open(config.ClickHouse, time.Now); err != nil {
+		report("ClickHouse at "+config.ClickHouse.Addr, err)
+	} else {
+		examineClickHouse(ctx, config, w, report)
+		w.Close()
 	}
-	defer w.Close()
-	if !report(at+" answers", w.Ping(ctx)) {
-		return
+	if kafka, err := broker.Connect(config.Kafka); err != nil {
+		report(fmt.Sprintf("Kafka at %v", config.Kafka.Brokers), err)
+	} else {
+		examineKafka(ctx, config, kafka, report, broken)
+		kafka.Close()
 	}
-	if version, err := w.Version(ctx); report("its version "+version, err) && report("schema", w.CheckSchema(ctx)) {
-		report("settings that the guarantees rest on", w.CheckGuarantees(ctx))
-		report("grants of the user "+config.ClickHouse.User, w.CheckGrants(ctx))
+	for _, d := range outside(config, nil) {
+		report(d.Name()+" answers", d.Check(ctx))
 	}
 }
 
-func ExamineKafka(ctx context.Context, config Config, report func(string, error) bool) {
-	at := fmt.Sprintf("Kafka at %v", config.Kafka.Brokers)
-	kafka, err := broker.Connect(config.Kafka)
-	if err != nil {
-		report(at, err)
-		return
-	}
-	defer kafka.Close()
-	if !report(at+" answers", kafka.Check(ctx)) {
-		return
-	}
-	if !report("ACLs", kafka.CheckAccess(ctx, config.Access())) {
-		return // what the brokers tell of topics depends on them
-	}
-	differences, err := kafka.DescribeTopics(ctx, kafka.Topics().Wanted())
-	var broken []error
-	for _, d := range differences {
-		if d.Breaks {
-			broken = append(broken, errors.New(d.String()))
+// Check refuses to start where Kafka or ClickHouse cannot be reached or is not as we need it: it returns the first failure.
+func (p *Pipeline) Check(ctx context.Context) (failure error) {
+	report := func(_ string, err error) bool {
+		if failure == nil {
+			failure = err
 		}
+		return failure == nil
 	}
-	report("topics", errors.Join(append(broken, err)...))
-}
-
-// Check refuses to start where Kafka or ClickHouse cannot be reached or is not as we need it.
-func (p *Pipeline) Check(ctx context.Context) error {
-	if err := p.Warehouse.Ping(ctx); err != nil {
-		return err
+	examineClickHouse(ctx, p.Config, p.Warehouse, report)
+	if failure == nil {
+		examineKafka(ctx, p.Config, p.Kafka, report, missing)
 	}
-	if err := p.Warehouse.CheckSchema(ctx); err != nil {
-		return err
-	}
-	if err := p.Warehouse.CheckGuarantees(ctx); err != nil {
-		return err
-	}
-	if err := p.Warehouse.CheckGrants(ctx); err != nil {
-		return err
-	}
-	if err := p.Kafka.Check(ctx); err != nil {
-		return err
-	}
-	if err := p.Kafka.CheckAccess(ctx, p.Config.Access()); err != nil {
-		return fmt.Errorf("checking what Kafka's ACLs allow:\n%w", err)
-	}
-	return p.CheckTopics(ctx)
+	return failure
 }
 
 // CheckTopics refuses to start where a topic is missing: waiting for it silently would look like a quiet day.
@@ -81,16 +59,63 @@ func (p *Pipeline) CheckTopics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var missing []error
+	return missing(differences)
+}
+
+func examineClickHouse(ctx context.Context, config Config, w *warehouse.Warehouse, report Report) {
+	if !report("ClickHouse at "+config.ClickHouse.Addr+" answers", w.Ping(ctx)) {
+		return
+	}
+	version, err := w.Version(ctx)
+	if !report("its version "+version, err) || !report("schema", w.CheckSchema(ctx)) {
+		return
+	}
+	report("settings that the guarantees rest on", w.CheckGuarantees(ctx))
+	report("grants of the user "+config.ClickHouse.User, w.CheckGrants(ctx))
+}
+
+// examineKafka asks the brokers; judge says which differences of topics matter.
+func examineKafka(ctx context.Context, config Config, kafka *broker.Connection, report Report, judge func([]broker.Difference) error) {
+	if !report(fmt.Sprintf("Kafka at %v answers", config.Kafka.Brokers), kafka.Check(ctx)) {
+		return
+	}
+	err := kafka.CheckAccess(ctx, config.Access())
+	if err != nil {
+		err = fmt.Errorf("checking what Kafka's ACLs allow:\n%w", err)
+	}
+	if !report("ACLs", err) {
+		return // what the brokers tell of topics depends on them
+	}
+	differences, err := kafka.DescribeTopics(ctx, kafka.Topics().Wanted())
+	if err == nil {
+		err = judge(differences)
+	}
+	report("topics", err)
+}
+
+// broken are the topics for which a guarantee does not hold.
+func broken(differences []broker.Difference) error {
+	var errs []error
+	for _, d := range differences {
+		if d.Breaks {
+			errs = append(errs, errors.New(d.String()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// missing are the topics without which nothing works; of the others it warns.
+func missing(differences []broker.Difference) error {
+	var errs []error
 	for _, d := range differences {
 		if d.Missing() {
-			missing = append(missing, errors.New(d.String()))
+			errs = append(errs, errors.New(d.String()))
 			continue
 		}
 		slog.Warn("a topic is not as the guarantees need it; see aftershock doctor", "difference", d.String())
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("checking the topics:\n%w", errors.Join(missing...))
+	if len(errs) > 0 {
+		return fmt.Errorf("checking the topics:\n%w", errors.Join(errs...))
 	}
 	return nil
 }

@@ -19,14 +19,14 @@ import (
 
 // Config is the whole configuration: one file, every key also as an environment variable AFTERSHOCK_...
 type Config struct {
-	Kafka      broker.Config    `yaml:"kafka" envPrefix:"KAFKA_" doc:"how to reach Kafka, and its topics"`
-	ClickHouse warehouse.Config `yaml:"clickhouse" envPrefix:"CLICKHOUSE_" doc:"how to reach ClickHouse"`
-	Consumers  consumers.Config `yaml:"consumers" envPrefix:"CONSUMERS_" doc:"how records are gathered and stored"`
-	Evaluate   EvaluateConfig   `yaml:"evaluate" envPrefix:"EVALUATE_" doc:"rules, and when they look"`
-	Publish    publish.Config   `yaml:"publish" envPrefix:"PUBLISH_" doc:"where alerts go beside the Kafka topics"`
-	Models     ModelsConfig     `yaml:"models" envPrefix:"MODELS_" doc:"the models that score and classify"`
-	Console    console.Config   `yaml:"console" envPrefix:"CONSOLE_" doc:"metrics and health"`
-	Log        LogConfig        `yaml:"log" envPrefix:"LOG_" doc:"what is logged, and how"`
+	Kafka      broker.Config          `yaml:"kafka" envPrefix:"KAFKA_" doc:"how to reach Kafka, and its topics"`
+	ClickHouse warehouse.Config       `yaml:"clickhouse" envPrefix:"CLICKHOUSE_" doc:"how to reach ClickHouse"`
+	Consumers  consumers.Config       `yaml:"consumers" envPrefix:"CONSUMERS_" doc:"how records are gathered and stored"`
+	Evaluate   EvaluateConfig         `yaml:"evaluate" envPrefix:"EVALUATE_" doc:"rules, and when they look"`
+	Publish    publish.Config         `yaml:"publish" envPrefix:"PUBLISH_" doc:"where alerts go beside the Kafka topics"`
+	Models     consumers.ModelsConfig `yaml:"models" envPrefix:"MODELS_" doc:"the models that score and classify"`
+	Console    console.Config         `yaml:"console" envPrefix:"CONSOLE_" doc:"metrics and health"`
+	Log        LogConfig              `yaml:"log" envPrefix:"LOG_" doc:"what is logged, and how"`
 }
 
 // EvaluateConfig says which rules are evaluated and how long a tick may wait.
@@ -40,12 +40,6 @@ type EvaluateConfig struct {
 	From           string        `yaml:"from" env:"FROM" doc:"RFC 3339 time from which a new rule group catches up; empty: from its first start"`
 	TombstoneAfter time.Duration `yaml:"bury_after" env:"BURY_AFTER" doc:"how long after its resolve an alert is taken off the alert topics, with a tombstone; 0s: never"`
 	Schedule       string        `yaml:"schedule" env:"SCHEDULE" doc:"cron schedule that replaces every group's own; empty: none"`
-}
-
-// ModelsConfig names the model files in force.
-type ModelsConfig struct {
-	Hardness   string `yaml:"hardness" env:"HARDNESS" doc:"hardness model file; empty: the built-in one"`
-	Classifier string `yaml:"classifier" env:"CLASSIFIER" doc:"classifier model file; empty: the built-in one"`
 }
 
 // LogConfig says what is logged.

@@ -118,9 +118,3 @@ func (p *Pipeline) flush(ctx context.Context) (published int, err error) {
 	all.Wait()
 	return counts[0], errors.Join(errs...)
 }
-
-func ExamineDestinations(ctx context.Context, config Config, report func(string, error) bool) {
-	for _, d := range outside(config, nil) {
-		report(d.Name()+" answers", d.Check(ctx))
-	}
-}

@@ -1,7 +1,4 @@
-// Package pipeline joins the parts: what is consumed is stored, what is stored is evaluated, what is found is published. The parts
-// know nothing of one another.
-//
-// Any number of processes may run. Election chooses the one that leads: it alone keeps links, evaluates and publishes, and the
-// others stand by. An election is no lock: a leader that was paused may go on for a moment after another was elected, and what it
-// does then is refused by other means.
+// Package pipeline joins the parts, which know nothing of one another: what is consumed is stored, what is stored is evaluated, what
+// is found is published. Any number of processes may run; Election chooses the one that leads, and the others stand by. What a leader
+// does in a tick is one function, evaluation.tick: read it first.
 package pipeline

@@ -56,7 +56,7 @@ func (v *evaluation) reply(ctx context.Context, ledgers []*engine.Ledger, feedba
 // listen applies feedback between ticks until the context ends.
 func (v *evaluation) listen(ctx context.Context) error {
 	for {
-		if err := dial.Sleep(ctx, listenEvery); err != nil {
+		if err := dial.Sleep(ctx, v.listenEvery); err != nil {
 			return err
 		}
 		if err := v.retry(ctx, "feedback", true, func() error { return v.sweep(ctx) }); err != nil {

@@ -77,7 +77,7 @@ const twoGroups = `groups:
 func evaluating(set *rules.Set, w engine.Warehouse, log engine.Log) *evaluation {
 	return &evaluation{
 		engine: &engine.Engine{Set: set, Warehouse: w, Log: log, Writer: "me", From: start}, known: waits(func(time.Time) (string, error) { return "", nil }),
-		feedback: nothing{}, publish: func() {}, notifyAll: true, since: time.Now(), clock: time.Now, metrics: newMetrics(prometheus.NewRegistry()),
+		feedback: nothing{}, listenEvery: listenEvery, publish: func() {}, notifyAll: true, since: time.Now(), clock: time.Now, metrics: newMetrics(prometheus.NewRegistry()),
 	}
 }
 

@@ -28,11 +28,12 @@ type evaluation struct {
 	feedback interface {
 		Unapplied(ctx context.Context) ([]churn.FeedbackEvent, error)
 	}
-	publish   func()    // wakes what publishes
-	since     time.Time // when this process began to lead: ticks due before were unattended
-	notifyAll bool      // people are told of every tick, also of those that nobody attended: time is simulated
-	clock     func() time.Time
-	metrics   *metrics
+	listenEvery time.Duration
+	publish     func()    // wakes what publishes
+	since       time.Time // when this process began to lead: ticks due before were unattended
+	notifyAll   bool      // people are told of every tick, also of those that nobody attended: time is simulated
+	clock       func() time.Time
+	metrics     *metrics
 
 	groups []*ruleGroup
 }
@@ -125,7 +126,7 @@ type leader struct {
 	*Pipeline
 	positions *broker.Positions // of everything that is consumed
 	facts     *broker.Positions // of what links follow from
-	links     *warehouse.Upkeep
+	links     *warehouse.Links
 
 	updating sync.Mutex // no update of links is given older offsets than the one before: it would take the topic for a new one
 	waiting  sync.Mutex // groups that share a tick wait once, not one after the other
@@ -135,14 +136,12 @@ type leader struct {
 }
 
 func (p *Pipeline) leader() *leader {
-	facts := p.Consumers.Positions()
-	all := &broker.Positions{Kafka: facts.Kafka, Group: facts.Group, Topics: append(p.Consumers.FeedbackPositions().Topics, facts.Topics...)}
-	return &leader{Pipeline: p, positions: all, facts: facts}
+	return &leader{Pipeline: p, positions: p.Consumers.AllPositions(), facts: p.Consumers.Positions()}
 }
 
 // open goes on where the leader before ended.
 func (l *leader) open(ctx context.Context) (err error) {
-	l.links, err = l.Warehouse.OpenUpkeep(ctx, l.writer)
+	l.links, err = l.Warehouse.OpenLinks(ctx, l.writer)
 	return err
 }
 
@@ -171,14 +170,9 @@ func (l *leader) evaluate(ctx context.Context) error {
 		v, over := l.evaluation()
 		v.since = since
 		running, stop := context.WithCancel(ctx)
-		go func() {
-			defer stop()
-			select {
-			case <-over:
-			case <-running.Done():
-			}
-		}()
+		release := context.AfterFunc(over, stop)
 		err := v.run(running)
+		release()
 		stop()
 		if err != nil {
 			return err
@@ -261,7 +255,7 @@ func (l *leader) update(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	result, err := l.links.To(ctx, committed)
+	result, err := l.links.Update(ctx, committed)
 	for _, tp := range result.Rewound {
 		l.metrics.rewound.Inc()
 		slog.Error("taking a partition in again from its start: its topic was made anew, or the consumers' offsets were set back; nothing is counted twice", "partition", tp.String())
@@ -290,20 +284,14 @@ func (l *leader) keepLinks(ctx context.Context) error {
 
 // openPatiently waits for a warehouse that is away.
 func (l *leader) openPatiently(ctx context.Context) error {
-	for {
-		err := l.open(ctx)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		slog.Warn("reading how far upkeep has come; trying again", "error", err)
-		if err := dial.Sleep(ctx, l.Config.Evaluate.UpkeepEvery); err != nil {
-			return err
-		}
-	}
+	return dial.Retry(ctx, dial.Pause{First: firstRetry, Longest: longestRetry}, func() error { return l.open(ctx) }, func(f dial.Failure) bool {
+		slog.Warn("reading how far links have come; trying again", "error", f.Err)
+		return true
+	})
 }
 
-// evaluation is of the rules in force, until the channel is closed.
-func (l *leader) evaluation() (*evaluation, <-chan struct{}) {
+// evaluation is of the rules in force, until the context ends.
+func (l *leader) evaluation() (*evaluation, context.Context) {
 	set, over := l.rules.current()
 	topics := l.Kafka.Topics()
 	from, _ := l.Config.Evaluate.from() // Validate has read it
@@ -312,5 +300,5 @@ func (l *leader) evaluation() (*evaluation, <-chan struct{}) {
 		HoldoutShare: l.Config.Evaluate.HoldoutShare, Topics: map[string]string{"churn.alerts": topics.Alerts, "churn.handoffs": topics.Handoffs},
 		Source: "aftershock", Writer: l.writer, Overloaded: warehouse.Overloaded,
 	}
-	return &evaluation{engine: e, known: l, feedback: l.Warehouse, publish: l.wake, since: l.Clock(), notifyAll: l.NotifyAll, clock: l.Clock, metrics: l.metrics}, over
+	return &evaluation{engine: e, known: l, feedback: l.Warehouse, listenEvery: listenEvery, publish: l.wake, since: l.Clock(), notifyAll: l.NotifyAll, clock: l.Clock, metrics: l.metrics}, over
 }

@@ -28,7 +28,8 @@ type rulebook struct {
 
 	mu   sync.Mutex
 	set  *rules.Set
-	over chan struct{} // closed when other rules come into force
+	over context.Context // ends when other rules come into force
+	end  func()
 
 	inForce, seen, judged [sha256.Size]byte // digests of the files: of set, of the last look, of what was taken or refused
 }
@@ -38,7 +39,8 @@ var errAway = errors.New("ClickHouse could not be asked")
 
 // openRulebook reads the rules to begin with.
 func openRulebook(config EvaluateConfig) (*rulebook, error) {
-	b := &rulebook{paths: config.Rules, every: config.ReloadEvery, over: make(chan struct{})}
+	b := &rulebook{paths: config.Rules, every: config.ReloadEvery}
+	b.over, b.end = context.WithCancel(context.Background())
 	var err error
 	if len(b.paths) == 0 {
 		b.set, err = rules.LoadOrBuiltin(nil)
@@ -56,8 +58,8 @@ func openRulebook(config EvaluateConfig) (*rulebook, error) {
 	return b, nil
 }
 
-// current returns the rules in force, and a channel that is closed when they no longer are.
-func (b *rulebook) current() (*rules.Set, <-chan struct{}) {
+// current returns the rules in force, and a context that ends when they no longer are.
+func (b *rulebook) current() (*rules.Set, context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.set, b.over
@@ -113,8 +115,8 @@ func (b *rulebook) look(ctx context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.inForce, b.set = now, set
-	close(b.over)
-	b.over = make(chan struct{})
+	b.end()
+	b.over, b.end = context.WithCancel(context.Background())
 	b.metrics.follow(set)
 	slog.Info("changed rules are in force", "rules", b.paths, "groups", len(set.Groups))
 }

@@ -22,7 +22,7 @@ type Scratch struct {
 	server     *embedded.ClickHouse
 	config     warehouse.Config
 	enrichment consumers.Enrichment
-	upkeep     *warehouse.Upkeep
+	links      *warehouse.Links
 	offsets    map[churn.TopicPartition]int64
 }
 
@@ -61,7 +61,7 @@ func (s *Scratch) Reset(ctx context.Context) error {
 	if err := w.Migrate(ctx); err != nil {
 		return err
 	}
-	s.upkeep, err = w.OpenUpkeep(ctx, "scratch")
+	s.links, err = w.OpenLinks(ctx, "scratch")
 	return err
 }
 
@@ -109,7 +109,7 @@ func (s *Scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 	if err := s.StoreRejected(ctx, "", refused); err != nil {
 		return err
 	}
-	_, err := s.upkeep.To(ctx, s.offsets)
+	_, err := s.links.Update(ctx, s.offsets)
 	return err
 }
 

@@ -159,5 +159,6 @@ func (s Schedule) Ticks(after, until time.Time) iter.Seq[time.Time] {
 
 // reading returns the local date and clock of t as if it were UTC.
 func reading(t time.Time) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+	_, offset := t.Zone() // looked up once: each of Year, Month and so on would do it again
+	return time.Unix(t.Unix()+int64(offset), int64(t.Nanosecond())).UTC()
 }

@@ -174,3 +174,47 @@ func (f Form) Correct(record []byte) ([]byte, error) {
 	fields["event_id"] = "form-" + churn.Hash(string(filled))
 	return json.Marshal(fields)
 }
+
+// Filled is what became of one line of the form.
+type Filled struct {
+	Line      int    `json:"line"`
+	DealID    string `json:"deal_id"`
+	AccountID string `json:"account_id"`
+	Changed   bool   `json:"changed"`
+	Before    string `json:"before"` // band and score
+	After     string `json:"after"`
+	Value     []byte `json:"-"` // of the corrected deal
+}
+
+// Fill completes the newest record of the deal that a line names, and says what that does to its score.
+func (f Form) Fill(record churn.DealRecord, score func(*churn.DealClosed) churn.Hardness) (Filled, error) {
+	line := Filled{Line: f.Line, DealID: f.DealID, AccountID: f.AccountID}
+	switch {
+	case record.Value == nil:
+		return line, fmt.Errorf("deal %s is not in the warehouse: check the id, or import it first", f.DealID)
+	case record.AccountID != f.AccountID:
+		return line, fmt.Errorf("deal %s belongs to account %s, not to %s", f.DealID, record.AccountID, f.AccountID)
+	}
+	value, err := f.Correct(record.Value)
+	if err != nil {
+		return line, err
+	}
+	line.Changed, line.Value = value != nil, value
+	if !line.Changed {
+		value = record.Value
+	}
+	for _, side := range []struct {
+		value []byte
+		words *string
+	}{{record.Value, &line.Before}, {value, &line.After}} {
+		deal, err := churn.DecodeDeal(side.value, time.Time{})
+		if err != nil {
+			return line, err
+		}
+		h := score(&deal)
+		if *side.words = string(h.Band); h.Band != churn.BandUnknown {
+			*side.words = fmt.Sprintf("%s %.0f", h.Band, h.Score)
+		}
+	}
+	return line, nil
+}

@@ -10,9 +10,9 @@ import (
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
-// AlertFilter says which alerts are meant; what is empty does not narrow.
+// AlertFilter selects alerts. An empty field does not filter.
 type AlertFilter struct {
-	Fingerprint string // or the beginning of one
+	Fingerprint string // or a prefix of one
 	Rule        string
 	Owner       string // the label
 	AccountID   string
@@ -20,7 +20,7 @@ type AlertFilter struct {
 	Limit       int // 0: all
 }
 
-// Alerts returns where the alerts stand that the filter means, those with most value at risk first.
+// Alerts returns the latest transition of each alert that the filter selects: the gravest first, and of those the ones with most at stake.
 func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []alert.Transition, err error) {
 	states := []string{}
 	for _, s := range f.States {
@@ -36,12 +36,12 @@ func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []alert.T
 	})
 	err = w.eachLog(ctx, "alerts_found", parameters, func(_ alert.Entry, t alert.Transition) { alerts = append(alerts, t) })
 	if err != nil {
-		return nil, fmt.Errorf("reading where alerts stand: %w", err)
+		return nil, fmt.Errorf("reading the state of alerts: %w", err)
 	}
 	return alerts, nil
 }
 
-// History returns every transition of an alert, the first one first.
+// History returns every transition of an alert, oldest first.
 func (w *Warehouse) History(ctx context.Context, fingerprint string) (history []alert.Transition, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"fingerprint": fingerprint})
 	err = w.eachLog(ctx, "alert_history", parameters, func(_ alert.Entry, t alert.Transition) { history = append(history, t) })
@@ -51,7 +51,7 @@ func (w *Warehouse) History(ctx context.Context, fingerprint string) (history []
 	return history, nil
 }
 
-// Outcome says what became of feedback; answered is false while no entry of the alert log says.
+// Outcome returns what became of feedback; answered is false until an entry of the alert log says so.
 func (w *Warehouse) Outcome(ctx context.Context, id string) (outcome string, answered bool, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"id": id})
 	err = w.each(ctx, "feedback_outcome", parameters, func(scan func(...any) error) error {

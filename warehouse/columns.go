@@ -12,26 +12,26 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// column is one column of rows of type R. A row is written to it and read from it by its name, never by its place.
+// column is one column of rows of type R. It is found by its name, never by its position.
 type column[R any] struct {
 	name  string
 	write func() (data values, add func(*R))         // nil: it is only read
 	read  func() (cell any, take func(row *R) error) // nil: it is only written
 }
 
-// values are the values of a column as they are sent.
+// values are the values of a column in the form in which they are sent.
 type values interface {
 	proto.ColInput
 	Reset()
 }
 
-// kind is a type of columns: how values of Go's type V are sent, and how they are read.
+// kind is a type of column: how values of Go's type V are sent and read.
 type kind[R, V any] struct {
 	write func(of func(*R) V) (values, func(*R))
 	reading[V]
 }
 
-// reading is what values are read into: a cell that the driver fills, and what to make of it.
+// reading makes a cell for the driver to fill, and a function that returns the value in it.
 type reading[V any] struct {
 	one  func() (cell any, value func() (V, error))
 	list func() (cell any, values func() ([]V, error))
@@ -60,7 +60,7 @@ func both[R, V any](name string, k func() kind[R, V], at func(*R) *V) column[R] 
 	return c
 }
 
-// putEach is a column of lists that is written from something that a row has several of.
+// putEach is a column of lists that is written: one value for each of something that a row has several of.
 func putEach[R, X, V any](name string, k func() kind[X, V], of func(*R) []X, value func(*X) V) column[R] {
 	return column[R]{name: name, write: func() (values, func(*R)) {
 		data, add := k().write(value)
@@ -75,7 +75,8 @@ func putEach[R, X, V any](name string, k func() kind[X, V], of func(*R) []X, val
 	}}
 }
 
-// getEach is a column of lists that is read into something that a row has several of, of which other columns may tell more.
+// getEach is a column of lists that is read: one value for each of something that a row has several of. Several columns may fill the
+// same things, and then their lists must be equally long.
 func getEach[R, X, V any](name string, k func() kind[X, V], of func(*R) *[]X, into func(*X) *V) column[R] {
 	return column[R]{name: name, read: func() (any, func(*R) error) {
 		cell, list := k().list()
@@ -106,12 +107,12 @@ func bothEach[R, X, V any](name string, k func() kind[X, V], of func(*R) *[]X, a
 	return c
 }
 
-// itself and theSame are for lists of plain values.
+// itself and theSame are for lists of the values themselves.
 func itself[V any](v *V) V { return *v }
 
 func theSame[V any](v *V) *V { return v }
 
-// as reads values that the driver scans as W.
+// as reads values that the driver scans into a W.
 func as[V, W any](value func(W) (V, error)) reading[V] {
 	return reading[V]{
 		one: func() (any, func() (V, error)) {
@@ -145,7 +146,7 @@ func texts[R any, V ~string]() kind[R, V] {
 	}
 }
 
-// words is LowCardinality(String): a text of few different values.
+// words is LowCardinality(String): texts of which few are different.
 func words[R any, V ~string]() kind[R, V] {
 	return kind[R, V]{
 		write: func(of func(*R) V) (values, func(*R)) {
@@ -156,7 +157,7 @@ func words[R any, V ~string]() kind[R, V] {
 	}
 }
 
-// blobs is String whose bytes are no text of ours.
+// blobs is String that holds any bytes.
 func blobs[R any]() kind[R, []byte] {
 	return kind[R, []byte]{
 		write: func(of func(*R) []byte) (values, func(*R)) {
@@ -195,7 +196,7 @@ type integer interface {
 	~int | ~int32 | ~int64 | ~uint16 | ~uint32 | ~uint64
 }
 
-// number is a column of integers W, kept in Go as V.
+// number is a column of integers of type W, which are V in Go.
 func number[R any, V, W integer, C interface {
 	values
 	Append(W)
@@ -239,7 +240,7 @@ func floats[R any]() kind[R, float64] {
 	}
 }
 
-// floatsOrNull is Nullable(Float64): nil is what is not known.
+// floatsOrNull is Nullable(Float64); nil is an unknown value.
 func floatsOrNull[R any]() kind[R, *float64] {
 	return kind[R, *float64]{
 		write: func(of func(*R) *float64) (values, func(*R)) {
@@ -256,7 +257,7 @@ func floatsOrNull[R any]() kind[R, *float64] {
 	}
 }
 
-// money is Nullable(Decimal(18, 4)): the same units as ours, so nothing is rounded.
+// money is Nullable(Decimal(18, 4)): the units of churn.OptionalMoney, so nothing is rounded.
 func money[R any]() kind[R, churn.OptionalMoney] {
 	return kind[R, churn.OptionalMoney]{
 		write: func(of func(*R) churn.OptionalMoney) (values, func(*R)) {
@@ -289,7 +290,7 @@ type rateUnits struct{ proto.ColDecimal64 }
 
 func (rateUnits) Type() proto.ColumnType { return "Decimal(18, 8)" }
 
-// instants is DateTime64(3, 'UTC'). A time that is not set is written as 1970, for the type has no other word for it.
+// instants is DateTime64(3, 'UTC'). The zero time is written as 1970.
 func instants[R any]() kind[R, time.Time] {
 	return kind[R, time.Time]{
 		write: func(of func(*R) time.Time) (values, func(*R)) {
@@ -300,7 +301,7 @@ func instants[R any]() kind[R, time.Time] {
 	}
 }
 
-// instantsOrZero is an instant of which 1970 is read as a time that is not set.
+// instantsOrZero is instants of which 1970 is read as the zero time.
 func instantsOrZero[R any]() kind[R, time.Time] {
 	k := instants[R]()
 	k.reading = as(func(t time.Time) (time.Time, error) {
@@ -310,7 +311,7 @@ func instantsOrZero[R any]() kind[R, time.Time] {
 	return k
 }
 
-// instantsOrNull is Nullable(DateTime64(3, 'UTC')): null is a time that is not set.
+// instantsOrNull is Nullable(DateTime64(3, 'UTC')): null is the zero time.
 func instantsOrNull[R any]() kind[R, time.Time] {
 	return kind[R, time.Time]{
 		write: func(of func(*R) time.Time) (values, func(*R)) {
@@ -343,7 +344,7 @@ func sinceEpoch(t time.Time) proto.DateTime64 {
 	return proto.DateTime64(t.UnixMilli())
 }
 
-// known is a time that a parameter of a query can hold.
+// known is a time that DateTime64 can hold.
 func known(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Unix(0, 0).UTC()
@@ -351,7 +352,7 @@ func known(t time.Time) time.Time {
 	return t
 }
 
-// unset reads 1970 as no time at all.
+// unset turns 1970 into the zero time.
 func unset(instants ...*time.Time) {
 	for _, t := range instants {
 		if *t = t.UTC(); t.Unix() <= 0 {
@@ -367,7 +368,7 @@ func dictionaries[R any]() kind[R, map[string]string] {
 			c := proto.NewMap[string, string](new(proto.ColStr), new(proto.ColStr))
 			return c, func(row *R) {
 				m := of(row)
-				for _, key := range slices.Sorted(maps.Keys(m)) { // the same map is the same bytes
+				for _, key := range slices.Sorted(maps.Keys(m)) { // sorted, the same map is the same bytes
 					c.Keys.Append(key)
 					c.Values.Append(m[key])
 				}
@@ -378,7 +379,7 @@ func dictionaries[R any]() kind[R, map[string]string] {
 	}
 }
 
-// lists is Array of the values of another column.
+// lists is Array(...) of the values of another column.
 type lists struct {
 	offsets proto.ColUInt64
 	data    values
@@ -402,7 +403,7 @@ func (l *lists) WriteColumn(w *proto.Writer) {
 	l.data.WriteColumn(w)
 }
 
-// EncodeState and Prepare are what texts of few values need before they are sent.
+// EncodeState and Prepare are what LowCardinality needs before it is sent.
 func (l *lists) EncodeState(b *proto.Buffer) {
 	if s, ok := l.data.(proto.StateEncoder); ok {
 		s.EncodeState(b)
@@ -416,8 +417,8 @@ func (l *lists) Prepare() error {
 	return nil
 }
 
-// lowCardinality is LowCardinality(String). Unlike the library's own it keeps no value that it was given, only copies, one for each
-// different value, and does not look up a value that repeats the one before.
+// lowCardinality is LowCardinality(String). Unlike the library's own, it keeps no value that it was given, only one copy of each
+// different value, and does not look up a value that repeats the previous one.
 type lowCardinality struct {
 	proto.ColLowCardinalityRaw
 	index *proto.ColStr

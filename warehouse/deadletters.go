@@ -22,14 +22,14 @@ type DeadLetterGroup struct {
 	Open         uint64     `json:"open"`
 	Sent         uint64     `json:"sent"` // by a replay, and not consumed yet
 	Accepted     uint64     `json:"accepted"`
-	RefusedAgain uint64     `json:"refused_again"` // a later dead letter tells of the same record
-	Replays      uint64     `json:"replays"`       // of the letters: those that a replay caused
-	Example      string     `json:"example"`       // position of the newest that is open, else of the newest
+	RefusedAgain uint64     `json:"refused_again"` // there is a later dead letter of the same record
+	Replays      uint64     `json:"replays"`       // how many of the letters a replay caused
+	Example      string     `json:"example"`       // position of the newest open one, else of the newest
 	Field        string     `json:"field,omitempty"`
 	Reason       string     `json:"reason"`
 }
 
-// DeadLetterGroups lists the dead letters since an instant, those with most to do first. An empty code or topic means all.
+// DeadLetterGroups lists the dead letters since an instant, those with most left to do first. An empty code or topic means all.
 func (w *Warehouse) DeadLetterGroups(ctx context.Context, code churn.Code, topic string, since time.Time) ([]DeadLetterGroup, error) {
 	groups := []DeadLetterGroup{}
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"code": string(code), "topic": topic, "since": timeParameter(since)})
@@ -73,7 +73,7 @@ func (w *Warehouse) Replays(ctx context.Context, of []string) (map[string][]chur
 	return found, nil
 }
 
-// StoredEvents returns which of the events are in the warehouse, with these very bytes.
+// StoredEvents returns which of the events are in the warehouse with exactly these bytes.
 func (w *Warehouse) StoredEvents(ctx context.Context, keys []churn.EventKey) (map[churn.EventKey]bool, error) {
 	stored := map[churn.EventKey]bool{}
 	if len(keys) == 0 {
@@ -103,7 +103,7 @@ func (w *Warehouse) StoredEvents(ctx context.Context, keys []churn.EventKey) (ma
 	return stored, nil
 }
 
-// StoreRejected inserts what was refused, all or nothing.
+// StoreRejected inserts refused records, all or nothing.
 func (w *Warehouse) StoreRejected(ctx context.Context, token string, rejected []churn.Rejected) error {
 	return rejectedEvents.insertRows(ctx, w, fmt.Sprintf("inserting %d rejected records", len(rejected)), token, rejected)
 }
@@ -126,9 +126,9 @@ var rejectedEvents = table[churn.Rejected]{"rejected_events", []column[churn.Rej
 	put("replay_of", texts, func(r *churn.Rejected) string { return r.ReplayOf }),
 }}
 
-// NoteReplays remembers what a replay did; noting the same twice changes nothing.
+// NoteReplays records what a replay did; recording the same twice changes nothing.
 func (w *Warehouse) NoteReplays(ctx context.Context, notes []churn.Replay) error {
-	return replays.insertRows(ctx, w, fmt.Sprintf("noting %d replays", len(notes)), "", notes)
+	return replays.insertRows(ctx, w, fmt.Sprintf("recording %d replays", len(notes)), "", notes)
 }
 
 var replays = table[churn.Replay]{"replays", []column[churn.Replay]{
@@ -143,5 +143,5 @@ var replays = table[churn.Replay]{"replays", []column[churn.Replay]{
 	both("replayed_at", instants, func(r *churn.Replay) *time.Time { return &r.At }),
 }}
 
-// replayFound is a replay with what the query adds to it.
+// replayFound is a replay as queries/replays_of.sql returns it.
 var replayFound = append(slices.Clip(replays.columns), get("stored", bools, func(r *churn.Replay) *bool { return &r.Stored }))

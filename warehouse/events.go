@@ -11,10 +11,10 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// events is a table of events that consumers gather.
+// events is a table of events, which consumers gather in batches.
 type events[E any] struct {
 	table[E]
-	what  string // one calls them
+	what  string // for errors
 	stamp func(*E) *churn.Stamp
 }
 
@@ -24,7 +24,7 @@ type eventBatch[E any] struct {
 	stamp   func(*E) *churn.Stamp
 	known   *proto.ColDateTime64
 	payload *proto.ColStr
-	undated []int // rows that are stamped when they are stored
+	undated []int // rows that get their stamp when they are stored
 }
 
 func (t *events[E]) open() churn.Batch[E] {
@@ -47,14 +47,14 @@ func (b *eventBatch[E]) Reset() {
 	b.undated = b.undated[:0]
 }
 
-// date stamps the events that nothing else dates.
+// date stamps the events that have no KnownAt.
 func (b *eventBatch[E]) date(known time.Time) {
 	for _, row := range b.undated {
 		b.known.Data[row] = proto.DateTime64(known.UnixMilli())
 	}
 }
 
-// insertAll inserts batches of open in one insert, all or nothing, and stamps the events that nothing else dates.
+// insertAll stores batches of open in one insert, all or nothing, and stamps the events that have no KnownAt.
 func (t *events[E]) insertAll(ctx context.Context, w *Warehouse, token string, known time.Time, opened []churn.Batch[E]) error {
 	rows := 0
 	batches := make([]*batch[E], len(opened))
@@ -67,7 +67,7 @@ func (t *events[E]) insertAll(ctx context.Context, w *Warehouse, token string, k
 	return t.insert(ctx, w, fmt.Sprintf("inserting %d %s", rows, t.what), token, batches...)
 }
 
-// insertValues is insertAll for a few events that are there as values.
+// insertValues is insertAll for a few events that are values.
 func (t *events[E]) insertValues(ctx context.Context, w *Warehouse, token string, all []E) error {
 	b := t.open()
 	for i := range all {
@@ -82,8 +82,8 @@ func (w *Warehouse) NewDealBlock() churn.Batch[churn.DealEvent] { return dealEve
 // NewTicketBlock makes an empty batch of ticket_events.
 func (w *Warehouse) NewTicketBlock() churn.Batch[churn.TicketEvent] { return ticketEvents.open() }
 
-// InsertDeals stores batches of NewDealBlock in one insert, all or nothing, and stamps the events that nothing else dates. The
-// token makes a plain retry of the same insert store nothing twice.
+// InsertDeals stores batches of NewDealBlock in one insert, all or nothing, and stamps the events that have no KnownAt. The token
+// makes a retry of the same insert store nothing twice.
 func (w *Warehouse) InsertDeals(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error {
 	return dealEvents.insertAll(ctx, w, token, known, batches)
 }
@@ -93,12 +93,12 @@ func (w *Warehouse) InsertTickets(ctx context.Context, token string, known time.
 	return ticketEvents.insertAll(ctx, w, token, known, batches)
 }
 
-// StoreDeals is InsertDeals for a few events that are there as values.
+// StoreDeals is InsertDeals for a few events that are values.
 func (w *Warehouse) StoreDeals(ctx context.Context, token string, events []churn.DealEvent) error {
 	return dealEvents.insertValues(ctx, w, token, events)
 }
 
-// StoreTickets is InsertTickets for a few events that are there as values.
+// StoreTickets is InsertTickets for a few events that are values.
 func (w *Warehouse) StoreTickets(ctx context.Context, token string, events []churn.TicketEvent) error {
 	return ticketEvents.insertValues(ctx, w, token, events)
 }

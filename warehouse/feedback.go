@@ -24,7 +24,7 @@ var feedbackEvents = events[churn.FeedbackEvent]{
 	table: table[churn.FeedbackEvent]{"feedback", slices.Concat(feedbackColumns, stampColumns(func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp }))},
 }
 
-// feedbackColumns are the columns of what a person did, feedbackFound those that are read: with them, when it became known.
+// feedbackColumns are the columns of what a person did; feedbackFound adds when it became known, which is read too.
 var (
 	feedbackColumns = []column[churn.FeedbackEvent]{
 		both("event_id", texts, func(f *churn.FeedbackEvent) *string { return &f.EventID }),
@@ -40,21 +40,21 @@ var (
 	feedbackFound = append(slices.Clip(feedbackColumns), get("known_at", instantsOrZero, func(f *churn.FeedbackEvent) *time.Time { return &f.KnownAt }))
 )
 
-// slack is what the clocks of this machine and of the server may differ by.
+// slack is how far apart the clocks of this machine and of the server may be.
 const slack = time.Hour
 
-// Unapplied returns the feedback that no entry of the alert log answers, in the order of knowing.
+// Unapplied returns the feedback that no entry of the alert log answers yet, in the order in which it became known.
 func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEvent, err error) {
 	w.heardLock.Lock()
 	since := w.heard
 	w.heardLock.Unlock()
-	asked := time.Now() // as the server stamps what it stores, also where our own clock is simulated
+	asked := time.Now() // the real time, as the server stamps rows, even where our own clock is simulated
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"since": timeParameter(known(since))})
 	unapplied, err = w.feedback(ctx, "feedback_unapplied", parameters)
 	if err != nil {
-		return nil, fmt.Errorf("reading what feedback is to be applied: %w", err)
+		return nil, fmt.Errorf("reading the feedback to apply: %w", err)
 	}
-	if len(unapplied) == 0 { // all before is done with: what comes later is stored later
+	if len(unapplied) == 0 { // everything until now is answered, and what comes later is stored later
 		w.heardLock.Lock()
 		w.heard = asked.Add(-slack)
 		w.heardLock.Unlock()
@@ -62,7 +62,7 @@ func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEv
 	return unapplied, nil
 }
 
-// FeedbackKnown returns what people did and was known after an instant and until another, in the order of knowing.
+// FeedbackKnown returns the feedback that became known after one instant and until another, in that order.
 func (w *Warehouse) FeedbackKnown(ctx context.Context, from, to time.Time) ([]churn.FeedbackEvent, error) {
 	known, err := w.feedback(ctx, "feedback_known", clickhouse.WithParameters(clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)}))
 	if err != nil {

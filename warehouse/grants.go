@@ -15,16 +15,16 @@ var (
 	runGrants = []grant{
 		{"may_select", "read (SELECT) all of the database"}, {"may_insert", "add (INSERT) to all of the database"},
 		{"may_send_tables", "send lists of ids along with a query (CREATE TEMPORARY TABLE), beside the database"},
-		{"may_see_statements", "see in system.processes what an earlier holder still runs, beside the database"},
+		{"may_see_statements", "see in system.processes what an earlier leader still runs, beside the database"},
 	}
 	migrateGrants = []grant{{"may_make_tables", "create, alter and drop tables and views in all of the database"}, {"may_use_engine", "use the table engine MergeTree, for the database"}}
 )
 
-// CheckGrants refuses to work where the user may not read and write everything in the database: without a grant, consumers
-// would wait for ever for it to be given.
+// CheckGrants refuses to start where the user may not read and write everything in the database: consumers would wait for a missing
+// grant for ever.
 func (w *Warehouse) CheckGrants(ctx context.Context) error { return w.mayDo(ctx, runGrants) }
 
-// mayDo asks for each grant. A server that does not know the question is taken at its word later.
+// mayDo asks about each grant. On a server that does not know CHECK GRANT, missing grants show later.
 func (w *Warehouse) mayDo(ctx context.Context, grants []grant) error {
 	var errs []error
 	for _, g := range grants {

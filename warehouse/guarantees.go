@@ -10,20 +10,20 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// windows are the least deduplication windows, in inserts, that a guarantee rests on, and what would break below them.
+// windows are the smallest deduplication windows, in inserts, that a guarantee rests on, and what would break below them.
 var windows = map[string]struct {
 	least int
 	why   string
 }{
 	"alert_log":     {100_000, "two processes could both append an entry of the alert log"},
-	"upkeep_claims": {100_000, "two processes could both keep the links"},
+	"upkeep_claims": {100_000, "two processes could both write the links"},
 	"deal_events":   {1_000, "a repeated insert would store its rows twice"},
 	"ticket_events": {1_000, "a repeated insert would store its rows twice"},
 }
 
 var window = regexp.MustCompile(`non_replicated_deduplication_window = (\d+)`)
 
-// CheckGuarantees reads back what the server really runs with, and refuses where a guarantee would not hold.
+// CheckGuarantees reads back the settings that the server really runs with, and refuses those under which a guarantee would not hold.
 func (w *Warehouse) CheckGuarantees(ctx context.Context) error {
 	found := map[string]bool{}
 	var broken []error

@@ -15,7 +15,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// table is a table that rows of type R are inserted into: its columns that are written, by name.
+// table is a table of rows of type R: its columns, by name.
 type table[R any] struct {
 	name    string
 	columns []column[R]
@@ -30,8 +30,8 @@ func (t *table[R]) names() string {
 	return strings.Join(names, ", ")
 }
 
-// batch is rows of a table as columns of the native protocol: what rows are gathered in and sent from. What is added is copied.
-// Why not through clickhouse-go: docs/adr/0011.
+// batch gathers rows of a table as columns of the native protocol, in which form they are sent. What is added is copied. Why
+// clickhouse-go does not do this: docs/adr/0011.
 type batch[R any] struct {
 	columns []values
 	add     []func(*R)
@@ -39,7 +39,7 @@ type batch[R any] struct {
 	rows    int
 }
 
-// batch makes an empty batch. Which column a value goes to is decided here, once, and not for each row.
+// batch makes an empty batch. Which column a value goes to is decided here, once, not for each row.
 func (t *table[R]) batch() *batch[R] {
 	b := &batch[R]{}
 	for _, c := range t.columns {
@@ -51,7 +51,7 @@ func (t *table[R]) batch() *batch[R] {
 	return b
 }
 
-// Add takes a row in.
+// Add adds a row.
 func (b *batch[R]) Add(row *R) {
 	for _, add := range b.add {
 		add(row)
@@ -80,7 +80,7 @@ func (b *batch[R]) column(name string) values {
 	return nil
 }
 
-// check refuses columns of unequal lengths: the server would blame whichever column comes after the odd one.
+// check refuses columns of unequal lengths: the server would blame the column after the odd one.
 func (b *batch[R]) check() error {
 	for i, c := range b.columns {
 		if c.Rows() != b.rows {
@@ -90,7 +90,7 @@ func (b *batch[R]) check() error {
 	return nil
 }
 
-// insertRows inserts rows that are there as values, all or nothing.
+// insertRows inserts rows, all or nothing.
 func (t *table[R]) insertRows(ctx context.Context, w *Warehouse, doing, token string, rows []R) error {
 	b := t.batch()
 	for i := range rows {
@@ -99,9 +99,9 @@ func (t *table[R]) insertRows(ctx context.Context, w *Warehouse, doing, token st
 	return t.insert(ctx, w, doing, token, b)
 }
 
-// insert sends batches one after the other in one INSERT. The server puts them together and stores them as one part when the
-// last has arrived: the settings forbid it to begin earlier, or a cut connection would leave a part of the rows. The token makes
-// a plain retry of the same insert store nothing twice.
+// insert sends batches one after another in one INSERT. The server puts them together and stores them as one part once the last
+// has arrived: the settings keep it from starting earlier, when a cut connection would leave some of the rows. The token makes a
+// retry of the same insert store nothing twice.
 func (t *table[R]) insert(ctx context.Context, w *Warehouse, doing, token string, batches ...*batch[R]) error {
 	var left []*batch[R]
 	for _, b := range batches {
@@ -120,7 +120,7 @@ func (t *table[R]) insert(ctx context.Context, w *Warehouse, doing, token string
 	input := make(proto.Input, len(t.columns))
 	next := func(context.Context) error {
 		if len(left) == 0 {
-			// Rows that are still there at the end are sent, once more.
+			// The client would send rows that are still there at the end once more.
 			input[0].Data = new(proto.ColStr)
 			return io.EOF
 		}
@@ -147,8 +147,7 @@ func (t *table[R]) insert(ctx context.Context, w *Warehouse, doing, token string
 	return w.sent(doing, w.send(ctx, ch.Query{Body: statement, Input: input, OnInput: next, Settings: settings}))
 }
 
-// send runs an insert on a connection of the pool. One that lay idle may be of before a restart of the server, which only a
-// question shows.
+// send runs an insert on a connection of the pool that still works: one that was idle may date from before a restart of the server.
 func (w *Warehouse) send(ctx context.Context, insert ch.Query) error {
 	var c *chpool.Client
 	for try := range insertConnections + 1 {
@@ -159,7 +158,7 @@ func (w *Warehouse) send(ctx context.Context, insert ch.Query) error {
 		if err = c.Ping(ctx); err == nil {
 			break
 		}
-		_ = c.Close() // what it says of itself says nothing of the next one
+		_ = c.Close() // the next one may well work
 		if try == insertConnections || ctx.Err() != nil {
 			return asDriver(err)
 		}
@@ -168,7 +167,7 @@ func (w *Warehouse) send(ctx context.Context, insert ch.Query) error {
 	return asDriver(c.Do(ctx, insert))
 }
 
-// insertConnections is how many inserts may be on their way at once: chunks of every topic, entries of the alert log, deliveries.
+// insertConnections is how many inserts may be on their way at once: batches of every topic, entries of the alert log, deliveries.
 const insertConnections = 12
 
 // openInserts prepares the connections that rows are inserted by; it does not connect yet.
@@ -187,13 +186,13 @@ func openInserts(o *clickhouse.Options) (*chpool.Pool, error) {
 	})
 }
 
-// onThisMachine tells whether a host is this one: there compressing costs more than the bytes that it saves.
+// onThisMachine reports whether a host is this one, where compressing costs more than it saves.
 func onThisMachine(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
-// refused says that the server found fault with the rows themselves: trying again cannot help.
+// refused says that the server rejected the rows themselves: trying again cannot help.
 type refused struct{ error }
 
 // RowRefused tells a caller to look for the guilty row instead of waiting.
@@ -201,13 +200,13 @@ func (refused) RowRefused() bool { return true }
 
 func (r refused) Unwrap() error { return r.error }
 
-// dataErrors are ClickHouse's codes for rows that it will never take. All others mean: wait and try again.
+// dataErrors are ClickHouse's codes for rows that it will never accept. All other codes mean: wait and try again.
 var dataErrors = map[int32]bool{
 	6: true, 27: true, 38: true, 41: true, 53: true, 69: true, 70: true, 72: true, 117: true, 131: true,
 	321: true, 349: true, 407: true, 469: true,
 }
 
-// sent tells rows at fault from a server that cannot take rows now.
+// sent distinguishes faulty rows from a server that cannot take rows now.
 func (w *Warehouse) sent(doing string, err error) error {
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) && dataErrors[exception.Code] {
@@ -216,7 +215,7 @@ func (w *Warehouse) sent(doing string, err error) error {
 	return w.explain(doing, err)
 }
 
-// asDriver turns what the server said into the form in which the rest of this package reads it.
+// asDriver turns an exception of the server into the form that the rest of this package expects.
 func asDriver(err error) error {
 	if exception, ok := ch.AsException(err); ok {
 		return &clickhouse.Exception{Code: int32(exception.Code), Name: exception.Name, Message: exception.Message}

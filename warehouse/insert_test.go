@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/churn/alert"
 )
 
 // Views count an event once, however often it stands: only the bare tables show whether an insert stores what it was given.
@@ -47,14 +50,14 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 	w := open(t)
 	const batches, rows = 4, 3000
 	for try, after := range []int64{0, 200, 1_000, 50_000, 400_000, 1_000_000, 2_000_000, 3_000_000, 1 << 40} {
-		var chunk []churn.Batch[churn.DealEvent]
+		var all []churn.Batch[churn.DealEvent]
 		for b := range batches {
 			events := make([]churn.DealEvent, rows)
 			for i := range events {
 				events[i] = churn.DealEvent{DealClosed: churn.DealClosed{AccountID: fmt.Sprint("cut", try), DealID: fmt.Sprint(b, "-", i), EventID: fmt.Sprint(b, "-", i), ClosedAt: now()},
 					Stamp: churn.Stamp{Payload: bytes.Repeat([]byte("x"), 100)}}
 			}
-			chunk = append(chunk, batchOf(w.NewDealBlock, events...))
+			all = append(all, batchOf(w.NewDealBlock, events...))
 		}
 		stored := func() string {
 			return lines(t, w, fmt.Sprintf("SELECT toString(count()) FROM deal_events WHERE account_id = 'cut%d'", try), now())
@@ -66,7 +69,7 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		token := fmt.Sprint("cut/", try)
-		err = through.InsertDeals(t.Context(), token, now(), chunk)
+		err = through.InsertDeals(t.Context(), token, now(), all)
 		through.Close()
 		if got := stored(); got != "0\n" && got != fmt.Sprintln(batches*rows) {
 			t.Errorf("cut after %d bytes: %s rows of %d are stored", after, got, batches*rows)
@@ -76,7 +79,7 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 		if cut := after < 1<<40; cut == (err == nil) {
 			t.Errorf("cut after %d bytes: the error is %v", after, err)
 		}
-		if err := w.InsertDeals(t.Context(), token, now(), chunk); err != nil {
+		if err := w.InsertDeals(t.Context(), token, now(), all); err != nil {
 			t.Fatal(err)
 		}
 		if got := stored(); got != fmt.Sprintln(batches*rows) {
@@ -202,5 +205,93 @@ func TestColumnsOfUnequalLengthsAreRefused(t *testing.T) {
 	b.column("account_id").Reset()
 	if err := b.check(); err == nil || err.Error() != "column account_id has 0 values for 1 rows" {
 		t.Error(err)
+	}
+}
+
+// The statements' files declare the rows that they are sent, which no table holds.
+func TestStatementsDeclareTheRowsThatTheyAreSent(t *testing.T) {
+	declared := regexp.MustCompile(`(?s)format\(Native, '(.*?)',\s+base64Decode|format\(Native, '(.*?)', base64Decode`)
+	for name, ours := range map[string]string{"upkeep_links": described(&linkRows), "upkeep_unmatched": described(&unmatchedRows), "note_ids": described(&arrivedRows)} {
+		found := declared.FindStringSubmatch(query(name))
+		if found == nil {
+			t.Fatalf("%s: no rows are declared", name)
+		}
+		columns := strings.Split(strings.Join(strings.Fields(strings.ReplaceAll(found[1]+found[2], `\'`, "'")), " "), ", ")
+		var joined []string
+		for _, c := range columns {
+			if strings.HasPrefix(c, "'") { // the zone, behind the precision
+				joined[len(joined)-1] += ", " + c
+				continue
+			}
+			joined = append(joined, c)
+		}
+		slices.Sort(joined)
+		if diff := cmp.Diff(strings.Join(joined, "\n")+"\n", ours); diff != "" {
+			t.Errorf("%s (-declared +sent):\n%s", name, diff)
+		}
+	}
+}
+
+// A server that was restarted has closed the connections that lay idle: the next insert takes another one, and does not fail.
+func TestAnInsertAfterARestartSucceeds(t *testing.T) {
+	w := open(t)
+	c := w.config
+	var restart func()
+	c.Addr, restart = restarting(t, w.config.Addr)
+	through, err := Open(c, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer through.Close()
+	for i := range 3 {
+		note := alert.Delivery{Transition: alert.Transition{ID: fmt.Sprint(i)}}
+		var wg sync.WaitGroup
+		for range 4 { // so that several connections are idle
+			wg.Go(func() {
+				if err := through.Delivered(t.Context(), "d", now(), []alert.Delivery{note}); err != nil {
+					t.Errorf("after %d restarts: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		restart()
+	}
+}
+
+// restarting is the address of a way to the server, and a function that ends its connections, but takes new ones.
+func restarting(t *testing.T, server string) (addr string, restart func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	var lock sync.Mutex
+	var open []net.Conn
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("tcp", server)
+			if err != nil {
+				client.Close()
+				return
+			}
+			lock.Lock()
+			open = append(open, client, upstream)
+			lock.Unlock()
+			go func() { _, _ = io.Copy(client, upstream) }()
+			go func() { _, _ = io.Copy(upstream, client) }()
+		}
+	}()
+	return listener.Addr().String(), func() {
+		lock.Lock()
+		defer lock.Unlock()
+		for _, c := range open {
+			c.Close()
+		}
+		open = nil
 	}
 }

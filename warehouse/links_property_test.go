@@ -16,7 +16,7 @@ import (
 )
 
 // bruteForce says what links must be, from the events alone and by the plainest reading of the definition. It shares no
-// code with upkeep but the decoding of events.
+// code with the links but the decoding of events.
 type bruteForce struct {
 	deals   []bruteDeal
 	tickets []bruteTicket
@@ -184,7 +184,7 @@ func drawFact(t *rapid.T, prefix string, n int, known time.Time) fact {
 		common, prefix, id("d", 4), day("closed").Format(time.RFC3339), kind, outcome, band, contract, term, renewal)}
 }
 
-// Random histories in random chunks, with duplicates and with upkeep reopened between, end in the rows that brute force over
+// Random histories in random batches, with duplicates and with the links reopened between, end in the rows that brute force over
 // the events gives, at every instant; and what contract_signals said of an instant then, it says for ever.
 func TestLinksEqualBruteForce(t *testing.T) {
 	if err := flag.Set("rapid.checks", "40"); err != nil {
@@ -192,7 +192,7 @@ func TestLinksEqualBruteForce(t *testing.T) {
 	}
 	w := open(t)
 	f := newFeed(t, w)
-	u := f.openUpkeep()
+	u := f.openLinks()
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
@@ -203,25 +203,25 @@ func TestLinksEqualBruteForce(t *testing.T) {
 		brute := &bruteForce{}
 		said := map[time.Time]string{}
 		instants := []time.Time{}
-		for range rapid.IntRange(1, 4).Draw(rt, "chunks") {
+		for range rapid.IntRange(1, 4).Draw(rt, "batches") {
 			known = known.Add(time.Hour)
-			var chunk []fact
+			var batch []fact
 			for range rapid.IntRange(1, 6).Draw(rt, "records") {
 				at := known
 				if history {
 					at = known.Add(-time.Duration(rapid.IntRange(0, 8).Draw(rt, "earlier")) * 30 * time.Minute)
 				}
-				chunk = append(chunk, drawFact(rt, prefix, len(all)+len(chunk), at))
+				batch = append(batch, drawFact(rt, prefix, len(all)+len(batch), at))
 				instants = append(instants, at)
 			}
 			if len(all) > 0 && rapid.Bool().Draw(rt, "duplicate") {
-				chunk = append(chunk, rapid.SampledFrom(all).Draw(rt, "copy"))
+				batch = append(batch, rapid.SampledFrom(all).Draw(rt, "copy"))
 			}
-			all = append(all, chunk...)
-			brute.add(t, chunk)
-			f.store(chunk...)
+			all = append(all, batch...)
+			brute.add(t, batch)
+			f.store(batch...)
 			if rapid.Bool().Draw(rt, "restart") {
-				u = f.openUpkeep()
+				u = f.openLinks()
 			}
 			if r := f.takenBy(u); len(r.Rewound) > 0 {
 				rt.Fatalf("taken in again, though no topic was made anew: %v", r.Rewound)

@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/aftershock/aftershock/churn"
 )
 
 func withInstant(ctx context.Context, instant time.Time) context.Context {
@@ -29,18 +32,18 @@ const (
 		ORDER BY account_id, ticket_id`
 )
 
-// Every case is stored at once, record by record with upkeep between, and backwards: the rows must not differ.
+// Every case is stored at once, record by record with updates between, and backwards: the rows must not differ.
 func TestLinks(t *testing.T) {
 	cases, err := filepath.Glob("testdata/links/*.txtar")
 	if err != nil || len(cases) < 14 {
 		t.Fatalf("%d cases, %v", len(cases), err)
 	}
 	orders := map[string]func(*feed, []fact){
-		"at once": func(f *feed, facts []fact) { f.store(facts...); f.upkeep() },
+		"at once": func(f *feed, facts []fact) { f.store(facts...); f.update() },
 		"one by one": func(f *feed, facts []fact) {
 			for _, x := range facts {
 				f.store(x)
-				f.upkeep()
+				f.update()
 			}
 		},
 		"shuffled, doubled": func(f *feed, facts []fact) {
@@ -49,7 +52,7 @@ func TestLinks(t *testing.T) {
 			r.Shuffle(len(twice), func(i, j int) { twice[i], twice[j] = twice[j], twice[i] })
 			for _, x := range twice {
 				f.store(x)
-				f.upkeep()
+				f.update()
 			}
 		},
 	}
@@ -94,4 +97,70 @@ func TestLinks(t *testing.T) {
 
 func withQueryID(ctx context.Context, id string) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithQueryID(id))
+}
+
+// A topic that was deleted and made anew begins at offset 0 again. Everything in it is taken in, and what of the old one was
+// stored but not yet taken in, is too.
+func TestATopicMadeAnew(t *testing.T) {
+	old := `
+		deal 2024-01-01 {"event_id":"o1","deal_id":"d","account_id":"a","closed_at":"2024-01-01"}
+		ticket 2024-02-01 {"event_id":"o2","ticket_id":"t1","account_id":"a","opened_at":"2024-02-01","category":"attempt"}
+		ticket 2024-02-01 {"event_id":"o3","ticket_id":"t2","account_id":"a","opened_at":"2024-02-02","category":"attempt"}`
+	pending := `
+		ticket 2024-02-02 {"event_id":"p1","ticket_id":"t3","account_id":"a","opened_at":"2024-02-03","category":"attempt"}`
+	first := `
+		ticket 2024-02-03 {"event_id":"n1","ticket_id":"t4","account_id":"a","opened_at":"2024-02-04","category":"attempt"}`
+	more := `
+		ticket 2024-02-04 {"event_id":"n2","ticket_id":"t5","account_id":"a","opened_at":"2024-02-05","category":"attempt"}
+		ticket 2024-02-04 {"event_id":"n3","ticket_id":"t1","account_id":"a","opened_at":"2024-02-01","category":"question","revision":1}
+		ticket 2024-02-04 {"event_id":"n4","ticket_id":"t6","account_id":"a","opened_at":"2024-02-06","category":"attempt"}`
+	tickets := churn.TopicPartition{Topic: "ticket"}
+	for name, looks := range map[string][2]bool{ // the links are updated while the new topic is shorter than the old one, and before
+		"seen while it is shorter":               {true, false},
+		"seen only when it has grown longer":     {false, false},
+		"seen when nothing has been read of it":  {false, true},
+		"seen when empty, and while it is short": {true, true},
+	} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restart: %t", name, restart), func(t *testing.T) {
+				w := open(t)
+				f := newFeed(t, w)
+				f.store(parseFacts(t, old)...)
+				u := f.openLinks()
+				rewound := 0
+				look := func() {
+					if restart {
+						u = f.openLinks()
+					}
+					for _, tp := range f.takenBy(u).Rewound {
+						if tp != tickets {
+							t.Errorf("taken in again: %s", tp)
+						}
+						rewound++
+					}
+				}
+				look()
+				f.store(parseFacts(t, pending)...)
+				f.offsets[tickets] = 0
+				if looks[1] {
+					look()
+				}
+				f.store(parseFacts(t, first)...)
+				if looks[0] {
+					look()
+					holdAgainstBruteForce(t, w, "", parseFacts(t, old+pending+first))
+				}
+				f.store(parseFacts(t, more)...)
+				look()
+				if rewound != 1 {
+					t.Errorf("it was said %d times that the topic was made anew", rewound)
+				}
+				look()
+				if rewound != 1 {
+					t.Error("it is said again")
+				}
+				holdAgainstBruteForce(t, w, "", parseFacts(t, old+pending+first+more))
+			})
+		}
+	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
-// logRow is one row of alert_log: row 0 of an entry is its marker, the others are its transitions.
+// logRow is one row of alert_log: row 0 of an entry is its marker, the others are its transitions in order.
 type logRow struct {
-	entry    alert.Entry // without its transitions; the marker alone carries its runs and what it answers
+	entry    alert.Entry // without its transitions; only the marker has its runs and the feedback that it answers
 	i        uint32
 	appended time.Time
 	t        alert.Transition
@@ -35,7 +35,7 @@ func logRows(e alert.Entry, appended time.Time) []logRow {
 }
 
 // Append claims the next entry of the group and stores it, all or nothing. It reports whether this writer won: the first
-// insert of a token wins, and what stands there is read back, so that exactly one of many writers is told so.
+// insert with a token wins, and the entry is read back, so that exactly one of several writers is told that it won.
 func (w *Warehouse) Append(ctx context.Context, e alert.Entry) (mine bool, err error) {
 	if next, err := w.isNext(ctx, e.Group, e.N); err != nil || !next {
 		return false, err
@@ -65,7 +65,7 @@ type won struct {
 	at time.Time
 }
 
-// trusted is how long this process need not look whether an entry is still the last: far less than it takes to append so
+// trusted is for how long this process need not check that its entry is still the last: far less than it takes to append so
 // many entries that the server forgets a token.
 const trusted = 10 * time.Second
 
@@ -95,8 +95,8 @@ func (w *Warehouse) lastEntry(ctx context.Context, group string) (int64, error) 
 	return int64(n), err
 }
 
-// State returns the last entry of a group (its N is 0 where there is none) without its transitions, and where each of the
-// group's alerts stands: the latest transition of each fingerprint.
+// State returns the last entry of a group (its N is 0 if there is none) without its transitions, and the state of each of the
+// group's alerts: the latest transition of each fingerprint.
 func (w *Warehouse) State(ctx context.Context, group string) (alert.Entry, []alert.Transition, error) {
 	last := alert.Entry{Group: group}
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"group": group})
@@ -116,7 +116,7 @@ func (w *Warehouse) State(ctx context.Context, group string) (alert.Entry, []ale
 	return last, standing, nil
 }
 
-// Groups lists every group that ever appended an entry.
+// Groups lists every group that has ever appended an entry.
 func (w *Warehouse) Groups(ctx context.Context) ([]string, error) {
 	var groups []string
 	err := w.each(ctx, "log_groups", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
@@ -128,7 +128,7 @@ func (w *Warehouse) Groups(ctx context.Context) ([]string, error) {
 	return groups, err
 }
 
-// Published lists entries that have something to publish, in the order of the log, after the given N of each group.
+// Published returns the entries with something to publish, in the order of the log, after the given N of each group.
 func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit int) ([]alert.Entry, error) {
 	groups := make([]string, 0, len(after))
 	for group := range after {
@@ -156,13 +156,13 @@ func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit
 	return entries, nil
 }
 
-// Delivered notes what became of transitions at a destination.
+// Delivered records what became of transitions at a destination.
 func (w *Warehouse) Delivered(ctx context.Context, destination string, at time.Time, deliveries []alert.Delivery) error {
 	rows := make([]deliveryRow, len(deliveries))
 	for i, d := range deliveries {
 		rows[i] = deliveryRow{d, destination, at}
 	}
-	return alertDeliveries.insertRows(ctx, w, "noting deliveries", "", rows)
+	return alertDeliveries.insertRows(ctx, w, "recording deliveries", "", rows)
 }
 
 // deliveryRow is one row of alert_deliveries.
@@ -183,7 +183,7 @@ var alertDeliveries = table[deliveryRow]{"alert_deliveries", []column[deliveryRo
 	put("detail", texts, func(d *deliveryRow) string { return d.Detail }),
 }}
 
-// eachLog reads rows of alert_log, or of a view of it, with the columns of alertLog.
+// eachLog reads rows of alert_log, or of a view over it, that have the columns of alertLog.
 func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.QueryOption, row func(alert.Entry, alert.Transition)) error {
 	return eachRow(ctx, w, name, option, alertLog.columns, func(r *logRow) error {
 		r.t.At = r.entry.At
@@ -192,7 +192,7 @@ func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.
 	})
 }
 
-// alertLog is the log's columns: the list that both an append and every reading go by.
+// alertLog has the log's columns: Append and every read go by this one list.
 var alertLog = table[logRow]{"alert_log", []column[logRow]{
 	both("group_name", words, func(r *logRow) *string { return &r.entry.Group }),
 	both("n", uint64s, func(r *logRow) *int64 { return &r.entry.N }),

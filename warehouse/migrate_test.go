@@ -118,7 +118,7 @@ func TestStockHTTPClient(t *testing.T) {
 	w := open(t)
 	f := newFeed(t, w)
 	f.store(parseFacts(t, `deal 2024-01-01 {"deal_id":"d","account_id":"a","closed_at":"2024-01-01","segment":"hard"}`)...)
-	f.upkeep()
+	f.update()
 	out, err := exec.CommandContext(t.Context(), "curl", "-sS", "http://"+testservers.ClickHouse(t).HTTPAddr+"/?database="+w.config.Database,
 		"--data-binary", "SELECT deal_id, band FROM deals FORMAT CSV").CombinedOutput()
 	if err != nil || string(out) != "\"d\",\"hard\"\n" {

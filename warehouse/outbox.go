@@ -12,7 +12,7 @@ import (
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
-// Topics lists every topic that the log has something for.
+// Topics lists every topic that the log has transitions for.
 func (w *Warehouse) Topics(ctx context.Context) ([]string, error) {
 	var topics []string
 	err := w.each(ctx, "outbox_topics", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
@@ -25,12 +25,12 @@ func (w *Warehouse) Topics(ctx context.Context) ([]string, error) {
 }
 
 // Latest calls do with the latest transition of each fingerprint that each group has for each topic, and the number of the
-// group's last entry about it. The transitions say only which they are and where they go.
+// group's last entry about it. The transitions carry only what identifies them and where they go.
 func (w *Warehouse) Latest(ctx context.Context, do func(group string, n int64, t alert.Transition) error) error {
 	return w.outgoing(ctx, "outbox_latest", nil, do)
 }
 
-// Unnoted does the same with every transition of which no delivery to the destination is noted.
+// Unnoted does the same with every transition that has no recorded delivery to the destination.
 func (w *Warehouse) Unnoted(ctx context.Context, destination string, do func(group string, n int64, t alert.Transition) error) error {
 	return w.outgoing(ctx, "outbox_unnoted", clickhouse.Parameters{"destination": destination}, do)
 }
@@ -41,7 +41,7 @@ func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickh
 	})
 }
 
-// place says which transition is meant and where it goes, outgoingRow also which entry brought it.
+// place identifies a transition and says where it goes; outgoingRow adds the entry that brought it.
 var (
 	place = []column[logRow]{
 		get("topic", words, func(r *logRow) *string { return &r.t.Topic }),
@@ -56,7 +56,7 @@ var (
 		get("n", uint64s, func(r *logRow) *int64 { return &r.entry.N }))
 )
 
-// Noted calls do with the greatest (episode, sequence) of each fingerprint of which a delivery to the destination is noted.
+// Noted calls do with the greatest (episode, sequence) of each fingerprint that has a recorded delivery to the destination.
 func (w *Warehouse) Noted(ctx context.Context, destination string, do func(alert.Transition) error) error {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"destination": destination})
 	return w.each(ctx, "outbox_noted", parameters, func(scan func(...any) error) error {
@@ -70,8 +70,8 @@ func (w *Warehouse) Noted(ctx context.Context, destination string, do func(alert
 	})
 }
 
-// Ended returns the last published transition of alerts that stand resolved since before an instant, and of which no delivery
-// to the destination is noted: at most limit, in the order of fingerprints, after the given one.
+// Ended returns the last published transition of alerts that were resolved before an instant and that have no recorded delivery to the
+// destination: at most limit, in the order of fingerprints, after the given one.
 func (w *Warehouse) Ended(ctx context.Context, destination string, before time.Time, after string, limit int) (ended []alert.Transition, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{
 		"destination": destination, "before": timeParameter(before), "after": after, "limit": strconv.Itoa(limit),
@@ -86,8 +86,8 @@ func (w *Warehouse) Ended(ctx context.Context, destination string, before time.T
 	return ended, nil
 }
 
-// Begin returns since when the destination is delivered to. One that is new begins at the given instant: what the log took in
-// before is noted as earlier.
+// Begin returns since when the destination has been delivered to. A new destination begins at the given instant: what the log took in
+// before then is recorded as earlier.
 func (w *Warehouse) Begin(ctx context.Context, destination string, at time.Time) (since time.Time, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"destination": destination, "at": timeParameter(at)})
 	err = w.each(ctx, "destination_begun", parameters, func(scan func(...any) error) error { return scan(&since) })
@@ -95,21 +95,21 @@ func (w *Warehouse) Begin(ctx context.Context, destination string, at time.Time)
 		return since.UTC(), err
 	}
 	if err := w.exec(ctx, "note_earlier", parameters); err != nil {
-		return since, fmt.Errorf("beginning with %s: %w", destination, err)
+		return since, fmt.Errorf("beginning deliveries to %s: %w", destination, err)
 	}
 	return at, w.Delivered(ctx, destination, at, []alert.Delivery{{Outcome: alert.DeliveryBegun}})
 }
 
-// Standing returns what people were told of and that is not over: of each fingerprint the latest published transition.
+// Standing returns the alerts that were published and are not over: of each fingerprint the latest published transition.
 func (w *Warehouse) Standing(ctx context.Context) (standing []alert.Transition, err error) {
 	err = w.eachLog(ctx, "log_standing", clickhouse.WithParameters(nil), func(_ alert.Entry, t alert.Transition) { standing = append(standing, t) })
 	if err != nil {
-		return nil, fmt.Errorf("reading which alerts stand open: %w", err)
+		return nil, fmt.Errorf("reading which alerts are open: %w", err)
 	}
 	return standing, nil
 }
 
-// Week returns what a digest is made of: where alerts stood at `to` that were open then or ended since `from`, those with most
+// Week returns what a digest is made of: the state at `to` of the alerts that were open then or ended since `from`, those with most
 // value at risk first.
 func (w *Warehouse) Week(ctx context.Context, from, to time.Time) (alerts []alert.Transition, err error) {
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)})

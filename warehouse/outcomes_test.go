@@ -33,7 +33,7 @@ func TestOutcomes(t *testing.T) {
 		deal 2024-01-01 {"deal_id":"moved-lost","contract_id":"moved","account_id":"e","closed_at":"2023-09-01","deal_type":"renewal","outcome":"lost"}
 		deal 2024-01-02 {"deal_id":"moved-lost","contract_id":"moved","account_id":"e","closed_at":"2023-10-01","deal_type":"renewal","outcome":"lost","revision":1}
 		deal 2024-01-01 {"deal_id":"prospect","account_id":"f","closed_at":"2023-01-01","outcome":"lost"}`)...)
-	f.upkeep()
+	f.update()
 	terms, err := w.Terms(t.Context())
 	if err != nil {
 		t.Fatal(err)

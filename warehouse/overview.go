@@ -22,7 +22,7 @@ type Counts struct {
 	Links       uint64 `json:"links"`
 }
 
-// Counts counts everything once.
+// Counts counts each thing once.
 func (w *Warehouse) Counts(ctx context.Context) (c Counts, err error) {
 	err = eachRow(ctx, w, "counts", clickhouse.WithParameters(nil), counts, func(row *Counts) error {
 		c = *row
@@ -105,7 +105,7 @@ func (w *Warehouse) NewestAlerts(ctx context.Context, limit int) ([]NewAlert, er
 	return newest, nil
 }
 
-// RowsHeld counts the rows of every table of the database that holds any; a database that does not exist holds none.
+// RowsHeld counts the rows of every table of the database that is not empty. A database that does not exist has none.
 func (w *Warehouse) RowsHeld(ctx context.Context) (map[string]uint64, error) {
 	held := map[string]uint64{}
 	err := w.asGuest(ctx, "looking what the database "+w.config.Database+" holds", func(ctx context.Context, conn driver.Conn) error {

@@ -20,15 +20,15 @@ import (
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
-// each runs queries/name.sql and calls row for each of its rows, of a few columns in the order of the file.
+// each runs queries/name.sql and calls row for each of its rows. It is for a few columns, which are scanned in the order of the file.
 func (w *Warehouse) each(ctx context.Context, name string, option clickhouse.QueryOption, row func(scan func(...any) error) error) error {
 	return w.ask(ctx, name, option, func(rows driver.Rows) (func() error, error) {
 		return func() error { return row(rows.Scan) }, nil
 	})
 }
 
-// eachRow runs queries/name.sql and calls row for each of its rows, whose columns are read by their names: the file may have them
-// in any order, but no other ones.
+// eachRow runs queries/name.sql and calls row for each of its rows. Columns are read by name: the query may return them in any order,
+// but must return each of them and no others.
 func eachRow[R any](ctx context.Context, w *Warehouse, name string, option clickhouse.QueryOption, columns []column[R], row func(*R) error) error {
 	return w.ask(ctx, name, option, func(rows driver.Rows) (func() error, error) {
 		cells, take, err := byName(columns, rows.Columns())
@@ -48,7 +48,7 @@ func eachRow[R any](ctx context.Context, w *Warehouse, name string, option click
 	})
 }
 
-// ask runs queries/name.sql and reads its rows, one after the other, with what open makes of the answer's columns.
+// ask runs queries/name.sql and calls read for each row. Open sees the columns first.
 func (w *Warehouse) ask(ctx context.Context, name string, option clickhouse.QueryOption, open func(driver.Rows) (read func() error, err error)) error {
 	ctx, cancel := w.within(ctx)
 	defer cancel()
@@ -69,8 +69,8 @@ func (w *Warehouse) ask(ctx context.Context, name string, option clickhouse.Quer
 	return w.explain("reading the rows of the query "+name, rows.Err())
 }
 
-// byName returns the cells for an answer's columns, in the answer's order, and what takes a row from them. An answer must have each of
-// the columns once, and no others.
+// byName returns a cell for each column of an answer, in its order, and a function that fills a row from the cells. The answer must
+// have each of the columns once, and no others.
 func byName[R any](columns []column[R], answered []string) (cells []any, take func(*R) error, err error) {
 	reads := make([]func(*R) error, 0, len(columns))
 	left := map[string]column[R]{}
@@ -108,7 +108,7 @@ func byName[R any](columns []column[R], answered []string) (cells []any, take fu
 	}, nil
 }
 
-// amount is the driver's decimal as money: nil is what is not known.
+// amount turns the driver's decimal into money; nil is an unknown amount.
 func amount(d *decimal.Decimal) (churn.OptionalMoney, error) {
 	if d == nil {
 		return churn.OptionalMoney{}, nil
@@ -123,8 +123,8 @@ func (w *Warehouse) exec(ctx context.Context, name string, options ...clickhouse
 	return w.explain("running the statement "+name, w.conn.Exec(clickhouse.Context(ctx, options...), query(name)))
 }
 
-// What a rule's query may do is bounded: it reads, and it ends. The driver makes max_execution_time out of the deadline and
-// overwrites what is set here, and a query that ends by its deadline is no overload, which one would wait out.
+// A rule's query may only read, and must end. The driver derives max_execution_time from the deadline and overwrites what is set here.
+// A query that ends by its deadline is no overload that one would wait out.
 var (
 	ruleSettings = clickhouse.Settings{"readonly": 2}
 	ruleTimeout  = time.Minute
@@ -145,7 +145,7 @@ func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]aler
 	return all, w.explain("reading rows", tooSlow(err))
 }
 
-// rowsOf reads what a rule's query answers, from the driver's own interface or from that of database/sql.
+// rowsOf reads the rows of a rule's query, through the driver's own interface or through database/sql.
 func rowsOf[C interface {
 	Name() string
 	ScanType() reflect.Type
@@ -171,13 +171,13 @@ func rowsOf[C interface {
 	return all, rows.Err()
 }
 
-// asRule bounds a query that is a rule's and tells it the instant.
+// asRule bounds a rule's query and passes it the instant.
 func (w *Warehouse) asRule(ctx context.Context, at time.Time) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, min(ruleTimeout, w.config.QueryTimeout))
 	return clickhouse.Context(ctx, clickhouse.WithSettings(ruleSettings), clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)})), cancel
 }
 
-// tooSlow tells a deadline that ended the reading from a network that failed, as which the driver reports it.
+// tooSlow recognises a deadline that ended the reading, which the driver reports as a failing network.
 func tooSlow(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("there was no answer within %s: %w", ruleTimeout, context.DeadlineExceeded)
@@ -190,7 +190,7 @@ func plain(v reflect.Value) any {
 	switch x := v.Interface().(type) {
 	case decimal.Decimal:
 		m, err := churn.Money(x.String())
-		if err != nil { // more digits than an amount has: a computed ratio, not money
+		if err != nil { // more digits than money has: a computed ratio
 			f, _ := x.Float64()
 			return f
 		}
@@ -224,12 +224,12 @@ func plain(v reflect.Value) any {
 	return fmt.Sprint(v.Interface())
 }
 
-// Columns asks the server which columns a rule's query has, without running it. A mistake in the query is an error.
+// Columns asks the server which columns a rule's query returns, without running it. A mistake in the query is an error.
 func (w *Warehouse) Columns(ctx context.Context, text string) ([]alert.Column, error) {
 	ctx, cancel := w.within(ctx)
 	defer cancel()
 	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(w.clock())}))
-	// A view over the query cannot be described in a file: the query is the caller's.
+	// The query is the caller's, so the statement around it cannot be whole in its file.
 	rows, err := w.conn.Query(ctx, strings.Replace(query("describe"), "-- the query --", text, 1))
 	if err != nil {
 		return nil, err
@@ -258,14 +258,8 @@ func (w *Warehouse) Columns(ctx context.Context, text string) ([]alert.Column, e
 	return columns, rows.Err()
 }
 
-// DealRecord is a deal as its newest event says it.
-type DealRecord struct {
-	AccountID string
-	Value     []byte // the record's value, whole
-}
-
-// NewestDeals finds the present record of each deal; those that never arrived are left out.
-func (w *Warehouse) NewestDeals(ctx context.Context, ids []string) (map[string]DealRecord, error) {
+// NewestDeals returns the newest record of each deal; deals that never arrived are left out.
+func (w *Warehouse) NewestDeals(ctx context.Context, ids []string) (map[string]churn.DealRecord, error) {
 	table, err := ext.NewTable("wanted", ext.Column("deal_id", "String"))
 	if err != nil {
 		return nil, err
@@ -275,10 +269,10 @@ func (w *Warehouse) NewestDeals(ctx context.Context, ids []string) (map[string]D
 			return nil, err
 		}
 	}
-	deals := make(map[string]DealRecord, len(ids))
+	deals := make(map[string]churn.DealRecord, len(ids))
 	err = w.each(ctx, "newest_deals", clickhouse.WithExternalTable(table), func(scan func(...any) error) error {
 		var id, value string
-		var d DealRecord
+		var d churn.DealRecord
 		if err := scan(&id, &d.AccountID, &value); err != nil {
 			return err
 		}

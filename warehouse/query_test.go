@@ -20,7 +20,7 @@ func TestRowsEqualTheView(t *testing.T) {
 		deal 2024-01-01 {"deal_id":"d1","account_id":"a","closed_at":"2024-01-01","segment":"hard","annual_value":"1200.50"}
 		deal 2024-01-01 {"deal_id":"d2","account_id":"a","closed_at":"2024-01-05","currency":"EUR"}
 		ticket 2024-02-01 {"ticket_id":"t","account_id":"a","opened_at":"2024-02-01","category":"attempt"}`)...)
-	f.upkeep()
+	f.update()
 	instant := at(t, "2024-02-10")
 	got, err := w.Rows(t.Context(), ruleQuery, instant)
 	if err != nil || len(got) != 2 {
@@ -50,7 +50,7 @@ func TestSubjects(t *testing.T) {
 		deal 2024-01-01 {"deal_id":"d1","account_id":"a","account_name":"Acme","closed_at":"2024-01-01","segment":"hard"}
 		deal 2024-01-01 {"deal_id":"d2","account_id":"a","account_name":"Acme","closed_at":"2024-01-05","segment":"soft"}
 		ticket 2024-02-01 {"ticket_id":"t","account_id":"a","opened_at":"2024-02-01","category":"attempt"}`)...)
-	f.upkeep()
+	f.update()
 	one, account := churn.ContractKey{AccountID: "a", ContractID: "d1"}, churn.ContractKey{AccountID: "a"}
 	got, err := w.Subjects(t.Context(), at(t, "2024-02-10"), []churn.ContractKey{one, account})
 	if err != nil {
@@ -77,7 +77,7 @@ func TestSubjectsBringTheBrief(t *testing.T) {
 		deal 2024-01-20 {"deal_id":"d1","account_id":"a","closed_at":"2024-01-01","segment":"hard","revision":1,"owners":{"account_executive":"Erin","account_manager":"Max"},"negotiation":{"unresolved_requests":["named support"],"tone":-0.5}}
 		deal 2024-01-25 {"deal_id":"d2","contract_id":"d1","account_id":"a","closed_at":"2024-01-21","deal_type":"expansion","negotiation":{"unresolved_requests":["more seats"]}}
 		deal 2024-01-25 {"deal_id":"d3","account_id":"a","closed_at":"2024-01-21","negotiation":{"unresolved_requests":["another contract"]}}`)...)
-	f.upkeep()
+	f.update()
 	if err := w.StoreOwners(t.Context(), []churn.Owner{{AccountID: "a", Owners: churn.Owners{AccountManager: "Nina"}, KnownAt: at(t, "2024-02-01")}}); err != nil {
 		t.Fatal(err)
 	}

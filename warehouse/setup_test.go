@@ -105,7 +105,7 @@ func newFeed(t testing.TB, w *Warehouse) *feed {
 	return &feed{t, w, map[churn.TopicPartition]int64{}}
 }
 
-// store stores facts as one chunk a kind, as a consumer would. A ticket is an attempt where its category says so.
+// store stores facts as one batch a kind, as a consumer would. A ticket is an attempt where its category says so.
 func (f *feed) store(facts ...fact) {
 	f.t.Helper()
 	var deals []churn.DealEvent
@@ -139,25 +139,25 @@ func (f *feed) store(facts ...fact) {
 	}
 }
 
-// upkeep takes in everything stored, by an Upkeep that starts from what the warehouse remembers, as after a restart.
-func (f *feed) upkeep() UpkeepResult {
+// update takes in everything stored, by a Links that starts from what the warehouse remembers, as after a restart.
+func (f *feed) update() LinksResult {
 	f.t.Helper()
-	return f.takenBy(f.openUpkeep())
+	return f.takenBy(f.openLinks())
 }
 
-func (f *feed) openUpkeep() *Upkeep {
+func (f *feed) openLinks() *Links {
 	f.t.Helper()
-	u, err := f.w.OpenUpkeep(f.t.Context(), "test")
+	u, err := f.w.OpenLinks(f.t.Context(), "test")
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	return u
 }
 
-// takenBy takes in everything stored, by an Upkeep that is open already.
-func (f *feed) takenBy(u *Upkeep) UpkeepResult {
+// takenBy takes in everything stored, by a Links that is open already.
+func (f *feed) takenBy(u *Links) LinksResult {
 	f.t.Helper()
-	r, err := u.To(f.t.Context(), f.offsets)
+	r, err := u.Update(f.t.Context(), f.offsets)
 	if err != nil {
 		f.t.Fatal(err)
 	}

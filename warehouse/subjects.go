@@ -12,7 +12,7 @@ import (
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
-// Subjects tells what alerts say about contracts (or, without a contract id, about accounts), as known at an instant.
+// Subjects returns what alerts say about contracts (or, without a contract id, about accounts), as known at an instant.
 func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
 	if len(keys) == 0 {
 		return nil, nil
@@ -47,7 +47,7 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 	return s.of, nil
 }
 
-// subjects are gathered from what the queries answer, one after the other.
+// subjects are gathered from the answers of several queries.
 type subjects struct {
 	of     map[churn.ContractKey]alert.Subject
 	owners map[churn.ContractKey]churn.Owners // imported ones supersede what the deal said
@@ -116,7 +116,7 @@ func (s *subjects) deal(scan func(...any) error) error {
 	}
 	subject := s.of[key]
 	if subject.Contract == nil || subject.Contract.DealID != deal {
-		return nil // another deal about the contract, not its base
+		return nil // another deal of the contract, not its base
 	}
 	record, err := churn.DecodeDeal([]byte(payload), time.Time{})
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *subjects) evidence(r *evidenceRow) error {
 	for _, key := range []churn.ContractKey{r.of, {AccountID: r.of.AccountID}} {
 		subject := s.of[key]
 		if key.ContractID == "" && hasTicket(subject.Evidence, r.Evidence) {
-			continue // an attempt counts once an account, however many contracts it reopens
+			continue // an attempt counts once for the account, however many contracts it reopens
 		}
 		subject.Evidence = append(subject.Evidence, r.Evidence)
 		s.of[key] = subject

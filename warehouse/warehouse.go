@@ -50,7 +50,7 @@ var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // Validate reports everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	var errs []error
-	if strings.Contains(c.Addr, "@") { // what is before it may be a password
+	if strings.Contains(c.Addr, "@") { // what precedes it may be a password
 		errs = append(errs, errors.New("clickhouse.addr: it is host:port alone: the user and the password are clickhouse.user and clickhouse.password"))
 	} else if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		errs = append(errs, fmt.Errorf("clickhouse.addr: %q is not host:port, for example 127.0.0.1:9000", c.Addr))
@@ -67,7 +67,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Warehouse is a connection pool to one database. Its methods may be called concurrently.
+// Warehouse is connections to one database. Its methods may be called concurrently.
 type Warehouse struct {
 	conn    driver.Conn // for all but inserts
 	inserts *chpool.Pool
@@ -75,9 +75,9 @@ type Warehouse struct {
 	clock   func() time.Time
 
 	heardLock sync.Mutex
-	heard     time.Time // all feedback stored before is answered
+	heard     time.Time // all feedback that was stored before is answered
 
-	// keeping is held for writing while links are renewed and for reading while a rule reads: no rule sees half an upkeep.
+	// keeping is held for writing while links are updated and for reading while a rule reads: no rule sees half an update.
 	keeping sync.RWMutex
 
 	wonLock sync.Mutex
@@ -87,13 +87,13 @@ type Warehouse struct {
 //go:embed migrations/*.sql views/*.sql queries/*.sql
 var files embed.FS
 
-// query returns the text of queries/name.sql. A missing file is a mistake in this package, found by its tests.
+// query returns the text of queries/name.sql. A missing file is a mistake in this package, which its tests find.
 func query(name string) string {
 	text, err := fs.ReadFile(files, path.Join("queries", name+".sql"))
 	if err != nil {
 		panic(err)
 	}
-	// eachLog reads these columns, whichever rows a query asks for.
+	// Every query whose rows eachLog reads selects these columns.
 	return strings.ReplaceAll(string(text), "-- the columns of a log row --", alertLog.names())
 }
 
@@ -150,12 +150,12 @@ func (w *Warehouse) Close() error {
 	return w.conn.Close()
 }
 
-// Ping asks the server for a sign of life. It asks from the server's own database, for ours may not exist yet.
+// Ping asks the server for a sign of life, in the server's own database, for ours may not exist yet.
 func (w *Warehouse) Ping(ctx context.Context) error {
 	return w.asGuest(ctx, "reaching ClickHouse", func(ctx context.Context, conn driver.Conn) error { return conn.Ping(ctx) })
 }
 
-// exists refuses a database that is not there. The embedded server does not survive being asked for one at the handshake.
+// exists refuses a missing database. The embedded server does not survive a handshake that names one.
 func (w *Warehouse) exists(ctx context.Context) error {
 	return w.asGuest(ctx, "looking for the database "+w.config.Database, func(ctx context.Context, conn driver.Conn) error {
 		var found uint64
@@ -188,7 +188,7 @@ func (w *Warehouse) asGuest(ctx context.Context, doing string, work func(context
 	return w.explain(doing, work(ctx, conn))
 }
 
-// explain adds what to try to the errors that a new user meets first.
+// explain adds to the errors that a new user meets first what to try.
 func (w *Warehouse) explain(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -232,7 +232,7 @@ func (c Config) hint(err error) string {
 	return ""
 }
 
-// Error codes of ClickHouse that mean something to us.
+// Error codes of ClickHouse that we treat specially.
 const (
 	codeUnknownTable         = 60
 	codeSyntaxError          = 62
@@ -248,7 +248,7 @@ func (w *Warehouse) within(ctx context.Context) (context.Context, context.Cancel
 	return context.WithTimeout(ctx, w.config.QueryTimeout)
 }
 
-// overloads are ClickHouse's codes for a server that cannot answer now but will: too many parts, queries or rows in
+// overloads are ClickHouse's codes for a server that cannot answer now but will later: too many parts, queries or rows in
 // memory, timeouts, network trouble of its own.
 var overloads = map[int32]bool{159: true, 202: true, 209: true, 210: true, 241: true, 252: true, 425: true, 439: true}
 

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/user"
 	"strings"
@@ -79,9 +77,9 @@ func alertsList() *cobra.Command {
 			return err
 		}
 		if asJSON {
-			listed := []alertLine{}
+			listed := []alert.Line{}
 			for _, t := range alerts {
-				listed = append(listed, lineOf(t))
+				listed = append(listed, alert.LineOf(t))
 			}
 			return writeJSON(c.OutOrStdout(), listed)
 		}
@@ -91,43 +89,6 @@ func alertsList() *cobra.Command {
 	return c
 }
 
-// alertLine is one alert as `alerts list --json` prints it.
-type alertLine struct {
-	Fingerprint string            `json:"fingerprint"`
-	Episode     int               `json:"episode"`
-	State       alert.State       `json:"state"`
-	Reason      string            `json:"reason"`
-	Rule        string            `json:"rule"`
-	Severity    string            `json:"severity"`
-	AccountID   string            `json:"account_id"`
-	ContractID  string            `json:"contract_id,omitempty"`
-	Owner       string            `json:"owner,omitempty"`
-	ValueAtRisk string            `json:"value_at_risk,omitempty"`
-	Currency    string            `json:"currency,omitempty"`
-	StartsAt    *time.Time        `json:"starts_at"`
-	By          string            `json:"by,omitempty"`
-	Disposition churn.Disposition `json:"disposition,omitempty"`
-	Untold      alert.Untold      `json:"untold,omitempty"`
-	Summary     string            `json:"summary"`
-}
-
-func lineOf(t alert.Transition) alertLine {
-	l := alertLine{
-		Fingerprint: t.Fingerprint, Episode: t.Episode, State: t.State, Reason: t.Reason, Rule: t.Rule, Severity: t.Severity, AccountID: t.AccountID,
-		ContractID: t.ContractID, Owner: t.Labels["owner"], By: t.By, Disposition: t.Disposition, Untold: t.Untold, Summary: t.Annotations["summary"],
-	}
-	if t.ValueAtRisk.Known {
-		l.ValueAtRisk, l.Currency = t.ValueAtRisk.Amount.Trim(0).String(), t.Currency
-	}
-	if t.StartsAt.Unix() > 0 {
-		l.StartsAt = &t.StartsAt
-	}
-	return l
-}
-
-// shown is how much of a fingerprint a person has to type.
-const shown = 10
-
 func alertTable(alerts []alert.Transition) string {
 	if len(alerts) == 0 {
 		return "no alerts"
@@ -135,7 +96,7 @@ func alertTable(alerts []alert.Transition) string {
 	t := table.NewWriter()
 	t.AppendHeader(table.Row{"alert", "state", "severity", "at risk", "since", "owner", "summary", ""})
 	for _, a := range alerts {
-		l := lineOf(a)
+		l := alert.LineOf(a)
 		state, since := string(l.State), ""
 		if l.By != "" && l.State != alert.Resolved {
 			state += " (" + text.Visible(l.By) + ")"
@@ -143,7 +104,7 @@ func alertTable(alerts []alert.Transition) string {
 		if l.StartsAt != nil {
 			since = l.StartsAt.Format(time.DateOnly)
 		}
-		t.AppendRow(table.Row{l.Fingerprint[:min(shown, len(l.Fingerprint))], state, l.Severity, atRisk(a), since, text.Visible(l.Owner), text.Visible(l.Summary), l.Untold})
+		t.AppendRow(table.Row{l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], state, l.Severity, atRisk(a), since, text.Visible(l.Owner), text.Visible(l.Summary), l.Untold})
 	}
 	t.AppendFooter(table.Row{fmt.Sprint(len(alerts), " alerts")})
 	return t.Render()
@@ -175,26 +136,6 @@ func theAlert(ctx context.Context, w *warehouse.Warehouse, prefix string) (alert
 	return found[0], nil
 }
 
-// explained is an alert with everything that speaks for it.
-type explained struct {
-	Alert   alertLine         `json:"alert"`
-	Why     map[string]string `json:"annotations"`
-	Subject alert.Subject     `json:"subject"` // as known when the alert last changed
-	History []historyLine     `json:"history"`
-	Others  []alertLine       `json:"other_alerts"` // of the account
-}
-
-type historyLine struct {
-	At          time.Time         `json:"at"`
-	Episode     int               `json:"episode"`
-	State       alert.State       `json:"state"`
-	Reason      string            `json:"reason"`
-	By          string            `json:"by,omitempty"`
-	Why         string            `json:"why,omitempty"`
-	Disposition churn.Disposition `json:"disposition,omitempty"`
-	Untold      alert.Untold      `json:"untold,omitempty"`
-}
-
 func alertsShow() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -203,7 +144,7 @@ func alertsShow() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		var e explained
+		var e alert.Explained
 		err := withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
@@ -217,17 +158,18 @@ func alertsShow() *cobra.Command {
 		if asJSON {
 			return writeJSON(c.OutOrStdout(), e)
 		}
-		return e.write(c.OutOrStdout())
+		fmt.Fprint(c.OutOrStdout(), e.Text())
+		return nil
 	}
 	return c
 }
 
-func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e explained, err error) {
+func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e alert.Explained, err error) {
 	t, err := theAlert(ctx, w, prefix)
 	if err != nil {
 		return e, err
 	}
-	e.Alert, e.Why = lineOf(t), t.Annotations
+	e.Alert, e.Why = alert.LineOf(t), t.Annotations
 	if t.AccountID != "" {
 		key := churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID}
 		subjects, err := w.Subjects(ctx, t.At, []churn.ContractKey{key})
@@ -241,107 +183,19 @@ func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e expl
 		}
 		for _, o := range others {
 			if o.Fingerprint != t.Fingerprint {
-				e.Others = append(e.Others, lineOf(o))
+				e.Others = append(e.Others, alert.LineOf(o))
 			}
 		}
 	}
 	history, err := w.History(ctx, t.Fingerprint)
 	for _, h := range history {
-		line := historyLine{At: h.At, Episode: h.Episode, State: h.State, Reason: h.Reason, Untold: h.Untold}
+		line := alert.Event{At: h.At, Episode: h.Episode, State: h.State, Reason: h.Reason, Untold: h.Untold}
 		if h.FeedbackID != "" {
 			line.By, line.Why, line.Disposition = h.By, h.Why, h.Disposition
 		}
 		e.History = append(e.History, line)
 	}
 	return e, err
-}
-
-// write prints the explanation for a person.
-func (e explained) write(w io.Writer) error {
-	var b strings.Builder
-	line := func(format string, args ...any) { // clients' words are in it
-		b.WriteString(text.VisibleLines(fmt.Sprintf(format, args...)) + "\n")
-	}
-	line("%s", e.Alert.Summary)
-	if d := e.Why["description"]; d != "" {
-		line("%s", d)
-	}
-	line("")
-	line("%s, %s, %s, episode %d; account %s%s; owner %s", e.Alert.Rule, e.Alert.Severity, e.Alert.State, e.Alert.Episode, e.Alert.AccountID,
-		prefixedUnlessEmpty(", contract ", e.Alert.ContractID), orNobody(e.Alert.Owner))
-	if e.Alert.ValueAtRisk != "" {
-		line("at risk: %s %s", e.Alert.ValueAtRisk, e.Alert.Currency)
-	}
-	if p := e.Why["playbook"]; p != "" {
-		line("what to do: %s", p)
-	}
-	if k := e.Subject.Contract; k != nil {
-		line("\nhow it was negotiated")
-		if k.Hardness != nil {
-			line("  hardness %.0f of 100 (%s), from %.0f%% of the facts that the score asks for", *k.Hardness, k.Band, 100*k.Coverage)
-		} else {
-			line("  hardness is not known: only %.0f%% of the facts that the score asks for are there", 100*k.Coverage)
-		}
-		for _, p := range k.Contributions {
-			line("  %+6.1f  %s: %s", p.Points, p.Component, p.Evidence)
-		}
-		if len(k.Missing) > 0 {
-			line("  not known: %s", strings.Join(k.Missing, ", "))
-		}
-	}
-	if len(e.Subject.Evidence) > 0 {
-		line("\nwhat the client said")
-		for _, s := range e.Subject.Evidence {
-			line("  %s, %.0f days after the close, ticket %s, %s (%s): %q", s.At.Format(time.DateOnly), s.LagDays, s.TicketID, strings.ReplaceAll(s.Class, "_", " "), s.Strength, s.Quote)
-		}
-	}
-	if e.Subject.Brief != nil && e.Subject.Brief.Text != "" {
-		line("\nbrief\n%s", e.Subject.Brief.Text)
-	}
-	line("\nwhat became of it")
-	for _, h := range e.History {
-		said := ""
-		if h.By != "" {
-			said = fmt.Sprintf(" by %s%s%s", h.By, prefixedUnlessEmpty(": ", h.Why), prefixedUnlessEmpty(", disposition ", string(h.Disposition)))
-		}
-		line("  %s  episode %d  %s (%s)%s%s", h.At.Format(time.DateTime), h.Episode, h.State, strings.ReplaceAll(h.Reason, "_", " "), said, prefixedUnlessEmpty(", not told: ", string(h.Untold)))
-	}
-	if len(e.Others) > 0 {
-		line("\nother alerts of the account")
-		for _, o := range e.Others {
-			line("  %s  %s  %s: %s", o.Fingerprint[:min(shown, len(o.Fingerprint))], o.State, o.Rule, o.Summary)
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func prefixedUnlessEmpty(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	return prefix + text
-}
-
-func orNobody(owner string) string {
-	if owner == "" {
-		return "nobody"
-	}
-	return owner
-}
-
-// feedbackRecord is Feedback v1 as it is sent (deploy/schemas/churn-feedback.v1.json).
-type feedbackRecord struct {
-	SchemaVersion int        `json:"schema_version"`
-	EventID       string     `json:"event_id"`
-	Fingerprint   string     `json:"fingerprint"`
-	Episode       int        `json:"episode"`
-	Who           string     `json:"who"`
-	What          string     `json:"what"`
-	Until         *time.Time `json:"until,omitempty"`
-	Why           string     `json:"why,omitempty"`
-	Disposition   string     `json:"disposition,omitempty"`
-	At            time.Time  `json:"at"`
 }
 
 func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
@@ -363,18 +217,17 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 		_ = c.MarkFlagRequired("disposition")
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		now := time.Now().UTC().Truncate(time.Millisecond)
-		f := feedbackRecord{SchemaVersion: churn.SchemaVersion, EventID: "cli-" + rand.Text(), What: string(action), Who: by, Why: why, Disposition: disposition, At: now}
-		if f.Who == "" {
-			f.Who = account()
+		now := clock().UTC().Truncate(time.Millisecond)
+		f := churn.Feedback{EventID: "cli-" + rand.Text(), Action: action, By: by, Reason: why, Disposition: churn.Disposition(disposition), OccurredAt: now}
+		if f.By == "" {
+			f.By = account()
 		}
 		if length != "" {
 			d, err := rules.ParseDuration(length)
 			if err != nil || d <= 0 {
 				return usageError{fmt.Errorf("--for: %q is not a duration such as 8h, 2d or 1w", length)}
 			}
-			until := now.Add(d)
-			f.Until = &until
+			f.Until = now.Add(d)
 		}
 		config, err := loadConfig(c)
 		if err != nil {
@@ -401,9 +254,9 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 				return err
 			}
 			if outcome != churn.FeedbackApplied {
-				return fmt.Errorf("%s %s changed nothing: %s", name, f.Fingerprint[:shown], outcome)
+				return fmt.Errorf("%s %s changed nothing: %s", name, f.Fingerprint[:alert.Shown], outcome)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:shown], name, f.Who, text.Visible(t.Annotations["summary"]))
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s, by %s: %s\n", f.Fingerprint[:alert.Shown], name, f.By, text.Visible(t.Annotations["summary"]))
 			return nil
 		})
 	}
@@ -421,10 +274,10 @@ func account() string {
 }
 
 // say sends feedback to its topic. What the decoder would refuse is refused here, where somebody reads it.
-func say(ctx context.Context, config pipeline.Config, f feedbackRecord) error {
-	value, err := json.Marshal(f)
+func say(ctx context.Context, config pipeline.Config, f churn.Feedback) error {
+	value, err := f.Encode()
 	if err != nil {
-		return fmt.Errorf("writing feedback: %w", err)
+		return err
 	}
 	if _, err := churn.DecodeFeedback(value, f.Fingerprint, time.Time{}); err != nil {
 		return usageError{fmt.Errorf("this feedback would be refused: %w", err)}
@@ -448,13 +301,13 @@ func say(ctx context.Context, config pipeline.Config, f feedbackRecord) error {
 const outcomePoll = 100 * time.Millisecond
 
 func awaitOutcome(ctx context.Context, w *warehouse.Warehouse, id string, patience time.Duration) (string, error) {
-	deadline := time.Now().Add(patience)
+	deadline := clock().Add(patience)
 	for {
 		outcome, answered, err := w.Outcome(ctx, id)
 		if err != nil || answered {
 			return outcome, err
 		}
-		if time.Now().After(deadline) {
+		if clock().After(deadline) {
 			return "", fmt.Errorf("it was sent, and not applied within %s: is `aftershock run` up? It will be applied when it is; --wait waits longer", patience)
 		}
 		if err := dial.Sleep(ctx, outcomePoll); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/simulate"
 )
@@ -30,7 +31,7 @@ func TestPeopleActOnAlerts(t *testing.T) {
 
 	const ofHandoffs = "SELECT count() FROM alert_current WHERE rule = 'HardDealHandoff' AND state = 'firing'"
 	eventually(t, func() bool { return s.sql(t, ofHandoffs) == "2" })
-	var listed []alertLine
+	var listed []alert.Line
 	if err := json.Unmarshal([]byte(command(t, "alerts", "list", "--rule", "HardDealHandoff", "--json")), &listed); err != nil || len(listed) != 2 {
 		t.Fatalf("%v: %+v", err, listed)
 	}
@@ -43,7 +44,7 @@ func TestPeopleActOnAlerts(t *testing.T) {
 	state := func(fingerprint string) string {
 		return s.sql(t, "SELECT state, reason, feedback_by, feedback_reason, disposition, topic != '' FROM alert_current WHERE fingerprint = '"+fingerprint+"'")
 	}
-	if out := command(t, "alerts", "ack", first[:shown], "--by", "max", "--why", "call on Monday"); !strings.Contains(out, "ack, by max") {
+	if out := command(t, "alerts", "ack", first[:alert.Shown], "--by", "max", "--why", "call on Monday"); !strings.Contains(out, "ack, by max") {
 		t.Error(out)
 	}
 	if got := state(first); got != "acknowledged\tacknowledged\tmax\tcall on Monday\t\t1" {

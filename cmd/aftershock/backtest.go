@@ -14,6 +14,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/outcomes"
+	"github.com/aftershock/aftershock/demo"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
@@ -21,13 +22,7 @@ import (
 	"github.com/aftershock/aftershock/warehouse"
 )
 
-// foretold is what a backtest found: what rules would have said, and whether that foretold what became of contracts.
-type foretold struct {
-	*past.Report
-	Outcomes *outcomes.Report `json:"outcomes"`
-
-	terms []churn.Term
-}
+var _ past.Prefetcher = (*warehouse.Past)(nil)
 
 func rulesBacktest() *cobra.Command {
 	var from, to, schedule, horizon, truth, page string
@@ -56,7 +51,7 @@ says how.`,
 		if err != nil {
 			return err
 		}
-		b := past.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: time.Now().UTC()}
+		b := past.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: clock().UTC()}
 		if from == "" {
 			return usageError{errors.New("--from is missing: a date such as 2025-01-31, or an RFC 3339 time")}
 		}
@@ -92,9 +87,9 @@ says how.`,
 		if span.Horizon, err = rules.ParseDuration(horizon); err != nil {
 			return usageError{fmt.Errorf("--horizon: %w", err)}
 		}
-		r := &foretold{}
+		r := &past.Foretold{}
 		if truth != "" { // read first: a backtest may take minutes
-			if r.terms, err = readTruth(truth); err != nil {
+			if r.Terms, err = readTruth(truth); err != nil {
 				return err
 			}
 		}
@@ -103,18 +98,18 @@ says how.`,
 				return err
 			}
 			if r.Report, err = backtest(c.Context(), b, w); err == nil && truth == "" {
-				r.terms, err = w.Terms(c.Context())
+				r.Terms, err = w.Terms(c.Context())
 			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if err := r.judge(span); err != nil {
+		if err := r.Judge(span); err != nil {
 			return err
 		}
 		if page != "" {
-			if err := writePage(page, r); err != nil {
+			if err := past.WritePage(page, r); err != nil {
 				return err
 			}
 		}
@@ -137,21 +132,6 @@ func readTruth(path string) ([]churn.Term, error) {
 		return nil, fmt.Errorf("reading the truth %s: %w", path, err)
 	}
 	return terms, nil
-}
-
-// judge holds the alerts against what became of contracts.
-func (p *foretold) judge(span outcomes.Span) (err error) {
-	var names []string
-	var alerts []outcomes.Alert
-	for _, r := range p.Rules {
-		names = append(names, r.Rule)
-	}
-	for _, a := range p.Alerts {
-		// By its identity: an alert of an account names one of its contracts, but speaks of all.
-		alerts = append(alerts, outcomes.Alert{Rule: a.Rule, AccountID: a.Identity["account_id"], ContractID: a.Identity["contract_id"], At: a.FiredAt})
-	}
-	p.Outcomes, err = span.Judge(p.terms, names, alerts)
-	return err
 }
 
 // backtest runs over the past that a warehouse holds.
@@ -185,14 +165,14 @@ func instantOf(flag, text string) (time.Time, error) {
 }
 
 // writeBacktest prints the report for a person.
-func writeBacktest(w io.Writer, r *foretold) error {
+func writeBacktest(w io.Writer, r *past.Foretold) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d ticks after %s until %s", r.Ticks, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	if r.Schedule != "" {
 		fmt.Fprintf(&b, ", by the schedule %s", r.Schedule)
 	}
 	b.WriteString("; nothing was published\n\n")
-	t := screenTable("WHAT EACH RULE WOULD HAVE SAID", table.Row{"rule", "severity", "fired", "at start", "told", "resolved", "open at end", "median days open", "no data", "failed"})
+	t := demo.Table("WHAT EACH RULE WOULD HAVE SAID", table.Row{"rule", "severity", "fired", "at start", "told", "resolved", "open at end", "median days open", "no data", "failed"})
 	for _, p := range r.Rules {
 		days := ""
 		if p.OpenDays != nil {
@@ -208,9 +188,9 @@ func writeBacktest(w io.Writer, r *foretold) error {
 	}
 	if len(r.Owners) > 0 {
 		weeks := r.To.Sub(r.From).Hours() / 24 / 7
-		t := screenTable("ALERTS TOLD, BY OWNER", table.Row{"owner", "alerts", "a week", "most in a week"})
+		t := demo.Table("ALERTS TOLD, BY OWNER", table.Row{"owner", "alerts", "a week", "most in a week"})
 		for i, o := range r.Owners {
-			if i == ownersShown {
+			if i == past.OwnersShown {
 				t.SetCaption("%d more are in the output of --json", len(r.Owners)-i)
 				break
 			}
@@ -223,7 +203,7 @@ func writeBacktest(w io.Writer, r *foretold) error {
 		fmt.Fprintf(&b, "\nfeedback of people: %d applied, %d changed nothing\n", r.Feedback.Applied, r.Feedback.Refused)
 	}
 	if d := r.Difference; d != nil {
-		t := screenTable("WHAT THE OTHER RULES WOULD HAVE SAID OTHERWISE", table.Row{"rule", "fired", "there", "only here", "only there", "there earlier", "later", "told", "told there"})
+		t := demo.Table("WHAT THE OTHER RULES WOULD HAVE SAID OTHERWISE", table.Row{"rule", "fired", "there", "only here", "only there", "there earlier", "later", "told", "told there"})
 		for _, x := range d.Rules {
 			t.AppendRow(table.Row{x.Rule, x.Here, x.There, x.OnlyHere, x.OnlyThere, x.Earlier, x.Later, x.ToldHere, x.Told})
 		}
@@ -235,31 +215,11 @@ func writeBacktest(w io.Writer, r *foretold) error {
 
 // writeOutcomes prints how well each rule did, and how that is to be read.
 func writeOutcomes(b *strings.Builder, o *outcomes.Report) {
-	t := screenTable(fmt.Sprintf("WHAT BECAME OF CONTRACTS: %d TERMS, %d LOST, %d DOWNGRADED", o.Terms, o.Churned, o.Downgraded),
+	t := demo.Table(fmt.Sprintf("WHAT BECAME OF CONTRACTS: %d TERMS, %d LOST, %d DOWNGRADED", o.Terms, o.Churned, o.Downgraded),
 		table.Row{"rule", "precision", "recall", "days ahead", "lift", "verdict"})
 	for _, x := range o.Rules {
-		t.AppendRow(table.Row{x.Rule, shareText(x.Precision), shareText(x.Recall), leadText(x.LeadDays), x.Lift.Text(), x.Verdict})
+		t.AppendRow(table.Row{x.Rule, past.ShareText(x.Precision), past.ShareText(x.Recall), past.LeadText(x.LeadDays), x.Lift.Text(), x.Verdict})
 	}
 	fmt.Fprintf(b, "\n%s\nWithin %.0f days of an alert; intervals of 95 %%, those of the lift for all rules together. Lift: how many times as often contracts\n"+
 		"went wrong while alerted as others with as many days to their end.\n", t.Render(), o.HorizonDays)
 }
-
-func shareText(s outcomes.Share) string {
-	switch {
-	case s.Of == 0:
-		return ""
-	case s.Share == nil:
-		return fmt.Sprintf("%d of %d", s.Hits, s.Of)
-	}
-	return fmt.Sprintf("%d of %d: %.0f %% (%.0f to %.0f)", s.Hits, s.Of, 100**s.Share, 100**s.Low, 100**s.High)
-}
-
-func leadText(m outcomes.Median) string {
-	if m.Median == nil {
-		return ""
-	}
-	return fmt.Sprintf("%.0f (%.0f to %.0f)", *m.Median, *m.Low, *m.High)
-}
-
-// ownersShown is how many owners a screen has room for.
-const ownersShown = 15

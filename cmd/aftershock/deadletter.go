@@ -64,7 +64,7 @@ was refused again: then the newest dead letter of the record is open. Sent are t
 	filter.flags(c)
 	c.Flags().StringVar(&since, "since", "", "only what was refused since: a duration such as 24h or 7d, or an RFC 3339 time")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		from, err := instantOrAge(since, time.Now())
+		from, err := instantOrAge(since, clock())
 		if err != nil {
 			return usageError{fmt.Errorf("--since %w", err)}
 		}
@@ -194,7 +194,7 @@ aftershock-replay-of. Run again, it sends nothing more. Try --dry-run first.`,
 			return err
 		}
 		replay := deadletter.Replay{
-			Positions: asked, Code: churn.Code(filter.code), Topic: filter.topic, DropHeaders: drop, DryRun: dryRun, Again: again, Clock: time.Now,
+			Positions: asked, Code: churn.Code(filter.code), Topic: filter.topic, DropHeaders: drop, DryRun: dryRun, Again: again, Clock: clock,
 		}
 		if mend != "" {
 			program, err := sources.LoadMend(mend)
@@ -286,7 +286,7 @@ func writeReplay(w io.Writer, r deadletter.Report) error {
 		fmt.Fprintf(&b, "%s %d, such as %s: %s\n", said, why.Records, why.Example, text.Visible(reason))
 	}
 	if r.Foreign > 0 {
-		fmt.Fprintf(&b, "%d records of the topic are no dead letters of aftershock\n", r.Foreign)
+		fmt.Fprintf(&b, "%d records of the topic are not dead letters of aftershock\n", r.Foreign)
 	}
 	if r.Waiting > 0 {
 		fmt.Fprintf(&b, "%d were sent by an earlier replay and no consumer has read them yet\n", r.Waiting)

@@ -211,3 +211,33 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 	s.is(t, "SELECT state, count() FROM dead_letters GROUP BY state", fmt.Sprintf("accepted\t%d", 3*n))
 	s.is(t, "SELECT count() FROM rejections_now WHERE code = 'refused_by_store'", "0") // no news: whoever replays sees them
 }
+
+// Feedback that was refused, mended and replayed is seen as accepted, by the next replay and in the list.
+func TestAReplayOfFeedbackIsAccepted(t *testing.T) {
+	s := newServer(t)
+	p := pipelineOf(t, s)
+	out := broker.NewProducer(p.Kafka)
+	if err := out.Add(t.Context(), p.Kafka.Topics().Feedback, "f", []byte(`{"event_id":"e","what":"ack","whom":"ada"}`), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(out.Flush(t.Context()), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	consume(t, p)
+	s.is(t, "SELECT topic, code, state FROM dead_letters", p.Kafka.Topics().Feedback+"\tmissing_field\topen")
+	enrichment, err := p.Config.Models.Enrichment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	replay := deadletter.Replay{Kafka: p.Kafka, Store: p.Warehouse, Decode: enrichment.Decoders(p.Kafka.Topics()),
+		Mend: func(_ context.Context, d *deadletter.Letter) ([]byte, error) {
+			return []byte(strings.Replace(string(d.Value), "whom", "who", 1)), nil
+		}}
+	replays(t, replay, deadletter.Counts{Sent: 1})
+	replays(t, replay, deadletter.Counts{Waiting: 1})
+	s.is(t, "SELECT state FROM dead_letters", "sent")
+	consume(t, p)
+	s.is(t, "SELECT count() FROM feedback", "1")
+	replays(t, replay, deadletter.Counts{Accepted: 1})
+	s.is(t, "SELECT state FROM dead_letters", "accepted")
+}

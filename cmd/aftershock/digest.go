@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/text"
 	"github.com/aftershock/aftershock/warehouse"
@@ -34,7 +35,7 @@ func digestCommand() *cobra.Command {
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
 			}
-			to := time.Now().UTC().Truncate(time.Second)
+			to := clock().UTC().Truncate(time.Second)
 			from := to.AddDate(0, 0, -days)
 			alerts, err := w.Week(c.Context(), from, to)
 			for _, d := range publish.Digests(from, to, alerts) {
@@ -70,7 +71,7 @@ func digestCommand() *cobra.Command {
 // writeDigest prints a digest for a person.
 func writeDigest(w io.Writer, d publish.Digest) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Alerts of %s, %s to %s\n", text.Visible(orNobody(d.Owner)), d.From.Format(time.DateOnly), d.To.Format(time.DateOnly))
+	fmt.Fprintf(&b, "Alerts of %s, %s to %s\n", text.Visible(alert.OrNobody(d.Owner)), d.From.Format(time.DateOnly), d.To.Format(time.DateOnly))
 	for _, sum := range d.AtRisk {
 		fmt.Fprintf(&b, "%s %s at risk\n", sum.Amount, sum.Currency)
 	}
@@ -86,7 +87,7 @@ func writeDigest(w io.Writer, d publish.Digest) error {
 			if l.ValueAtRisk != nil {
 				value = strings.TrimSpace(l.ValueAtRisk.Amount + " " + l.ValueAtRisk.Currency)
 			}
-			fmt.Fprintf(&b, "  %s  %-16s  %s%s\n", l.Fingerprint[:min(shown, len(l.Fingerprint))], value, text.Visible(l.Summary), text.Visible(prefixedUnlessEmpty(", taken up by ", l.By)))
+			fmt.Fprintf(&b, "  %s  %-16s  %s%s\n", l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], value, text.Visible(l.Summary), text.Visible(alert.PrefixedUnlessEmpty(", taken up by ", l.By)))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

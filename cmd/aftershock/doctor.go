@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/pipeline"
-	"github.com/aftershock/aftershock/rules"
 )
 
 func doctorCommand() *cobra.Command {
@@ -29,13 +28,7 @@ func doctorCommand() *cobra.Command {
 				return true
 			}
 			report("configuration", nil)
-			_, err = rules.LoadOrBuiltin(config.Evaluate.Rules)
-			report("rule files", err)
-			_, err = config.Models.Enrichment()
-			report("models", err)
-			pipeline.ExamineClickHouse(c.Context(), config, report)
-			pipeline.ExamineKafka(c.Context(), config, report)
-			pipeline.ExamineDestinations(c.Context(), config, report)
+			pipeline.Examine(c.Context(), config, report)
 			if failed > 0 {
 				return fmt.Errorf("%d checks failed", failed)
 			}

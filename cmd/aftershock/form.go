@@ -10,21 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/broker"
-	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/sources"
 	"github.com/aftershock/aftershock/warehouse"
 )
-
-// formLine is what became of one line of the form.
-type formLine struct {
-	Line      int    `json:"line"`
-	DealID    string `json:"deal_id"`
-	AccountID string `json:"account_id"`
-	Changed   bool   `json:"changed"`
-	Before    string `json:"before"` // band and score
-	After     string `json:"after"`
-	value     []byte
-}
 
 func importForm() *cobra.Command {
 	var dryRun, asJSON bool
@@ -51,7 +39,7 @@ func importForm() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var lines []formLine
+		var lines []sources.Filled
 		err = withWarehouse(c, func(w *warehouse.Warehouse) error {
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
@@ -65,7 +53,7 @@ func importForm() *cobra.Command {
 				return fmt.Errorf("reading the deals that the form names: %w", err)
 			}
 			for _, f := range forms {
-				line, err := fillIn(f, deals, enrichment.Score)
+				line, err := f.Fill(deals[f.DealID], enrichment.Score)
 				if err != nil {
 					wrong = append(wrong, sources.RowError{Line: f.Line, Reason: err.Error()})
 					continue
@@ -99,41 +87,7 @@ func importForm() *cobra.Command {
 	return c
 }
 
-// fillIn completes the deal that a line names, and says what that does to its score.
-func fillIn(f sources.Form, deals map[string]warehouse.DealRecord, score func(*churn.DealClosed) churn.Hardness) (formLine, error) {
-	line := formLine{Line: f.Line, DealID: f.DealID, AccountID: f.AccountID}
-	record, known := deals[f.DealID]
-	switch {
-	case !known:
-		return line, fmt.Errorf("deal %s is not in the warehouse: check the id, or import it first", f.DealID)
-	case record.AccountID != f.AccountID:
-		return line, fmt.Errorf("deal %s belongs to account %s, not to %s", f.DealID, record.AccountID, f.AccountID)
-	}
-	value, err := f.Correct(record.Value)
-	if err != nil {
-		return line, err
-	}
-	line.Changed, line.value = value != nil, value
-	if !line.Changed {
-		value = record.Value
-	}
-	for _, side := range []struct {
-		value []byte
-		words *string
-	}{{record.Value, &line.Before}, {value, &line.After}} {
-		deal, err := churn.DecodeDeal(side.value, time.Time{})
-		if err != nil {
-			return line, err
-		}
-		h := score(&deal)
-		if *side.words = string(h.Band); h.Band != churn.BandUnknown {
-			*side.words = fmt.Sprintf("%s %.0f", h.Band, h.Score)
-		}
-	}
-	return line, nil
-}
-
-func sendForm(c *cobra.Command, lines []formLine) error {
+func sendForm(c *cobra.Command, lines []sources.Filled) error {
 	return withKafka(c, func(kafka *broker.Connection) (err error) {
 		p := broker.NewProducer(kafka)
 		defer func() { err = errors.Join(err, p.Close()) }()
@@ -141,7 +95,7 @@ func sendForm(c *cobra.Command, lines []formLine) error {
 			if !l.Changed {
 				continue
 			}
-			if err := p.Add(c.Context(), kafka.Topics().Deals, l.AccountID, l.value, time.Time{}); err != nil {
+			if err := p.Add(c.Context(), kafka.Topics().Deals, l.AccountID, l.Value, time.Time{}); err != nil {
 				return err
 			}
 		}
@@ -149,7 +103,7 @@ func sendForm(c *cobra.Command, lines []formLine) error {
 	})
 }
 
-func printForm(c *cobra.Command, file string, lines []formLine, dryRun bool) {
+func printForm(c *cobra.Command, file string, lines []sources.Filled, dryRun bool) {
 	t := table.NewWriter()
 	t.AppendHeader(table.Row{"line", "deal", "account", "hardness before", "after"})
 	changed := 0

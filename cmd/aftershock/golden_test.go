@@ -23,6 +23,7 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/consumers/deadletter"
+	"github.com/aftershock/aftershock/demo"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/simulate"
@@ -298,7 +299,7 @@ func (s *server) answerAlerts(t *testing.T, round string, since time.Time) {
 // moveOne sends the first good record of a kind again, as a later revision of another account.
 func (s *server) moveOne(t *testing.T, kind simulate.Kind, records []simulate.Record) {
 	t.Helper()
-	topic := topicOf(simulate.Record{Kind: kind}, s.config.Kafka.Topics)
+	topic := demo.TopicOf(simulate.Record{Kind: kind}, s.config.Kafka.Topics)
 	for _, r := range records {
 		if r.Kind != kind || r.Broken != "" || r.Correction || r.Key == "acc-00003" {
 			continue

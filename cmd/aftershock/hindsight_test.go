@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/churn/outcomes"
+	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/testservers/dataset"
 )
@@ -59,7 +60,7 @@ func TestAlertsForetellWhatWasPutIn(t *testing.T) {
 			}
 			foretell := 0
 			for _, r := range real.Rules {
-				t.Logf("%s: %d alerts; precision %s; recall %s; %s days ahead; lift %s; %s", r.Rule, r.Alerts, shareText(r.Precision), shareText(r.Recall), leadText(r.LeadDays), r.Lift.Text(), r.Verdict)
+				t.Logf("%s: %d alerts; precision %s; recall %s; %s days ahead; lift %s; %s", r.Rule, r.Alerts, past.ShareText(r.Precision), past.ShareText(r.Recall), past.LeadText(r.LeadDays), r.Lift.Text(), r.Verdict)
 				if !slices.Contains(accountRules, r.Rule) {
 					if r.Alerts != 0 {
 						t.Errorf("%s is taken to speak of contracts", r.Rule)
@@ -103,7 +104,7 @@ func TestNoEvidenceInRavenStack(t *testing.T) {
 	t.Logf("%d terms, %d lost, %d downgraded", report.Terms, report.Churned, report.Downgraded)
 	told := 0
 	for _, r := range report.Rules {
-		t.Logf("%s: %d alerts; precision %s; recall %s; %s days ahead; lift %s; %s", r.Rule, r.Alerts, shareText(r.Precision), shareText(r.Recall), leadText(r.LeadDays), r.Lift.Text(), r.Verdict)
+		t.Logf("%s: %d alerts; precision %s; recall %s; %s days ahead; lift %s; %s", r.Rule, r.Alerts, past.ShareText(r.Precision), past.ShareText(r.Recall), past.LeadText(r.LeadDays), r.Lift.Text(), r.Verdict)
 		if r.Lift.Ratio == nil {
 			continue
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -115,7 +114,7 @@ func importOwners() *cobra.Command {
 		Use: "owners FILE.csv", Short: "Import who answers for which account; supersedes what deals say", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return importList(c, args[0], sources.ReadOwners, func(w *warehouse.Warehouse, owners []churn.Owner) error {
-				now := time.Now()
+				now := clock()
 				for i := range owners {
 					if owners[i].KnownAt.IsZero() {
 						owners[i].KnownAt = now

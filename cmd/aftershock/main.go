@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,9 @@ func main() {
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
 }
+
+// clock is what commands hand on to the parts; none looks at another one.
+var clock = time.Now
 
 // Exit codes: 1 for a failure, 2 for a command line that makes no sense.
 const (

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
@@ -12,6 +13,8 @@ import (
 type bar struct {
 	writer  progress.Writer
 	tracker *progress.Tracker
+
+	painting sync.WaitGroup
 }
 
 func newBar(what string) *bar {
@@ -25,8 +28,9 @@ func newBar(what string) *bar {
 	w.Style().Visibility.ETA = true
 	t := &progress.Tracker{Message: what}
 	w.AppendTracker(t)
-	go w.Render()
-	return &bar{w, t}
+	b := &bar{writer: w, tracker: t}
+	b.painting.Go(w.Render)
+	return b
 }
 
 func (b *bar) to(done, total int) { b.bytes(int64(done), int64(total)) }
@@ -42,5 +46,6 @@ func (b *bar) end() {
 	if b.writer != nil {
 		b.tracker.MarkAsDone()
 		b.writer.Stop()
+		b.painting.Wait()
 	}
 }

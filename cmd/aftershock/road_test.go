@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/demo"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/sources"
 	"github.com/aftershock/aftershock/testservers/dataset"
@@ -144,7 +145,7 @@ func (s *server) produce(t *testing.T, records []simulate.Record) {
 	p := broker.NewProducer(kafka)
 	defer p.Close()
 	for _, r := range records {
-		if err := p.Add(t.Context(), topicOf(r, kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
+		if err := p.Add(t.Context(), demo.TopicOf(r, kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
 			t.Fatal(err)
 		}
 	}

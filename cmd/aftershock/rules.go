@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -63,7 +62,7 @@ func counted(n int, what string) string {
 // scratchOr opens the configured warehouse, or a fresh one in an embedded server.
 func scratchOr(ctx context.Context, config pipeline.Config, useEmbedded bool) (*warehouse.Warehouse, func(), error) {
 	if !useEmbedded {
-		w, err := warehouse.Open(config.ClickHouse, time.Now)
+		w, err := warehouse.Open(config.ClickHouse, clock)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +40,7 @@ may run; one of them, the holder of the control partition, keeps links, evaluate
 		if err != nil {
 			return err
 		}
-		p, err := pipeline.Open(config, time.Now)
+		p, err := pipeline.Open(config, clock)
 		if err != nil {
 			return err
 		}
@@ -95,7 +94,7 @@ func withWarehouse(c *cobra.Command, work func(*warehouse.Warehouse) error) erro
 	if err != nil {
 		return err
 	}
-	w, err := warehouse.Open(config.ClickHouse, time.Now)
+	w, err := warehouse.Open(config.ClickHouse, clock)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/demo"
 	"github.com/aftershock/aftershock/simulate"
 )
 
@@ -73,19 +74,12 @@ func simulateCommand() *cobra.Command {
 func simulateToKafka(c *cobra.Command, s *simulate.Simulation, kafka *broker.Connection) (int, error) {
 	p := broker.NewProducer(kafka)
 	for r := range s.Records() {
-		if err := p.Add(c.Context(), topicOf(r, kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
+		if err := p.Add(c.Context(), demo.TopicOf(r, kafka.Topics()), r.Key, r.Value, r.KnownAt); err != nil {
 			return p.Sent(), errors.Join(err, p.Close())
 		}
 	}
 	err := errors.Join(p.Flush(c.Context()), p.Close())
 	return p.Sent(), err
-}
-
-func topicOf(r simulate.Record, topics broker.Topics) string {
-	if r.Kind == simulate.Deal {
-		return topics.Deals
-	}
-	return topics.Tickets
 }
 
 // simulateToFile writes one object a line; a value that is not UTF-8 stands in base64.

@@ -37,7 +37,7 @@ type Replay struct {
 	Positions []churn.Position
 	Code      churn.Code // of the last refusal; empty: any
 	Topic     string     // that the record came from; empty: any
-	// Mend makes the value anew; its error says why it could not, or would not. Nil: the value as it is.
+	// Mend rewrites the value; its error says why it could not, or would not. Nil: the value as it is.
 	Mend func(context.Context, *Letter) ([]byte, error)
 	// DropHeaders are left out, for one that cannot be read.
 	DropHeaders []string

@@ -31,7 +31,7 @@ func newWriter(conn *broker.Connection, topic string, balancer kafka.Balancer) *
 		w := conn.Writer()
 		w.Topic, w.Balancer, w.Compression = topic, balancer, kafka.Zstd
 		w.BatchBytes, w.BatchSize = int64(bytes), size
-		w.MaxAttempts = 1 // we try again ourselves, for ever
+		w.MaxAttempts = 1 // we try again ourselves, forever
 		return w
 	}
 	limit := conn.Topics().DeadLetterBytes()

@@ -34,7 +34,7 @@ GRANT SELECT ON aftershock.deal_events, SELECT ON aftershock.ticket_events, SELE
     SELECT ON aftershock.replays, SELECT ON aftershock.source_stamps, SELECT ON aftershock.deal_versions,
     SELECT ON aftershock.attempt_versions, SELECT ON aftershock.link_versions, SELECT ON aftershock.unmatched_versions,
     SELECT ON aftershock.owners, SELECT ON aftershock.fx, SELECT ON aftershock.settings, SELECT ON aftershock.alert_log,
-    SELECT ON aftershock.alert_deliveries
+    SELECT ON aftershock.alert_deliveries, SELECT(fingerprint, event_id, value_hash) ON aftershock.feedback
     TO aftershock_read;
 
 -- Bounds on one query of an analyst. readonly = 2 lets a client set what does not write, as most do, within the bounds.

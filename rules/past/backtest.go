@@ -36,10 +36,10 @@ type life struct {
 	feedback []churn.FeedbackEvent // not answered yet
 }
 
-// Prefetching is a Warehouse that is told, before an instant is looked from, what will be asked of it: each query as often as it
-// will be. It is told of two instants more while it answers as of one.
-type Prefetching interface {
-	Expect(ctx context.Context, at time.Time, queries []string)
+// Prefetcher is a Warehouse that is told in advance which queries an instant will be asked, each as often as it will be asked. It
+// prefetches two more instants while it answers as of one.
+type Prefetcher interface {
+	Prefetch(ctx context.Context, at time.Time, queries []string)
 }
 
 // ahead is how many moments to come a warehouse is told of: one that costs much is begun before a cheap one is over.
@@ -83,9 +83,9 @@ func moments(agenda []turn) (all [][]turn) {
 	return all
 }
 
-// expect tells the warehouse what will be asked at a moment.
-func (b *Backtest) expect(ctx context.Context, all [][]turn, n int) {
-	w, ok := b.Warehouse.(Prefetching)
+// prefetch tells the warehouse what will be asked at a moment.
+func (b *Backtest) prefetch(ctx context.Context, all [][]turn, n int) {
+	w, ok := b.Warehouse.(Prefetcher)
 	if !ok || n >= len(all) {
 		return
 	}
@@ -94,7 +94,7 @@ func (b *Backtest) expect(ctx context.Context, all [][]turn, n int) {
 	for _, t := range turns {
 		queries = append(queries, engine.Queries(t.l.Group)...)
 	}
-	w.Expect(ctx, turns[0].at(), queries)
+	w.Prefetch(ctx, turns[0].at(), queries)
 }
 
 // Run evaluates every tick and returns the ledgers of Set and of Compare, which is empty where there is none.
@@ -114,10 +114,10 @@ func (b *Backtest) Run(ctx context.Context, progress func(done, total int)) (set
 	done, total := 0, len(agenda)
 	all := moments(agenda)
 	for n := range ahead {
-		b.expect(ctx, all, n)
+		b.prefetch(ctx, all, n)
 	}
 	for n, now := range all {
-		b.expect(ctx, all, n+ahead)
+		b.prefetch(ctx, all, n+ahead)
 		for _, t := range now {
 			if err := t.of.tick(ctx, t.l, t.tick); err != nil {
 				return nil, nil, fmt.Errorf("tick %s of group %s: %w", t.tick.Format(time.RFC3339), t.l.Group.Name, err)

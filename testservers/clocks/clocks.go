@@ -59,10 +59,13 @@ var Database = sync.OnceValues(func() (zones map[string]*time.Location, err erro
 // ChangesOf finds the transitions of a zone by asking for its offset hour by hour, then minute by minute.
 func ChangesOf(z *time.Location, from, until time.Time) (all []Change) {
 	offset := func(t time.Time) int { _, o := t.In(z).Zone(); return o }
+	was := offset(from)
 	for t := from; t.Before(until); t = t.Add(time.Hour) {
-		if offset(t) == offset(t.Add(time.Hour)) {
+		is := offset(t.Add(time.Hour))
+		if is == was {
 			continue
 		}
+		was = is
 		for m := t; m.Before(t.Add(time.Hour)); m = m.Add(time.Minute) {
 			if b, a := offset(m), offset(m.Add(time.Minute)); b != a {
 				all = append(all, Change{m.Add(time.Minute), b, a})
@@ -153,7 +156,9 @@ func Walk(z *time.Location, start, end time.Time) around {
 	w := around{start: start, first: map[int64]int{}}
 	for t := start; t.Before(end); t = t.Add(time.Minute) {
 		l := t.In(z)
-		wall := time.Date(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), l.Second(), 0, time.UTC)
+		year, month, day := l.Date()
+		hour, minute, second := l.Clock()
+		wall := time.Date(year, month, day, hour, minute, second, 0, time.UTC)
 		if _, seen := w.first[wall.Unix()]; !seen {
 			w.first[wall.Unix()] = len(w.readings)
 		}

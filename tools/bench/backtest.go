@@ -138,10 +138,10 @@ func fillPast(ctx context.Context, w *warehouse.Warehouse, config simulate.Confi
 	if err := store(); err != nil {
 		return err
 	}
-	upkeep, err := w.OpenUpkeep(ctx, "bench")
+	upkeep, err := w.OpenLinks(ctx, "bench")
 	if err != nil {
 		return err
 	}
-	_, err = upkeep.To(ctx, offsets)
+	_, err = upkeep.Update(ctx, offsets)
 	return err
 }

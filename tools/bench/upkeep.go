@@ -57,7 +57,7 @@ var (
 type history struct {
 	*servers
 	warehouse *warehouse.Warehouse
-	upkeep    *warehouse.Upkeep
+	upkeep    *warehouse.Links
 	database  string
 	accounts  int
 	tickets   int
@@ -100,12 +100,12 @@ func (h *history) fill(ctx context.Context) error {
 	}
 	filled := time.Since(began)
 	var err error
-	if h.upkeep, err = h.warehouse.OpenUpkeep(ctx, "bench"); err != nil {
+	if h.upkeep, err = h.warehouse.OpenLinks(ctx, "bench"); err != nil {
 		return err
 	}
 	h.done = map[churn.TopicPartition]int64{{Topic: "deals"}: int64(deals), {Topic: "tickets"}: int64(h.tickets)}
 	began = time.Now()
-	result, err := h.upkeep.To(ctx, h.done)
+	result, err := h.upkeep.Update(ctx, h.done)
 	if err != nil {
 		return err
 	}
@@ -151,8 +151,8 @@ func (h *history) measureUpkeep(ctx context.Context, rounds int) error {
 			return fmt.Errorf("storing fresh tickets: %w", err)
 		}
 		h.done[churn.TopicPartition{Topic: "tickets"}] += touched
-		var result warehouse.UpkeepResult
-		cost, err := h.measured(ctx, func() (err error) { result, err = h.upkeep.To(ctx, h.done); return err })
+		var result warehouse.LinksResult
+		cost, err := h.measured(ctx, func() (err error) { result, err = h.upkeep.Update(ctx, h.done); return err })
 		if err != nil {
 			return err
 		}

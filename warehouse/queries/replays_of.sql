@@ -7,6 +7,9 @@ SELECT
         UNION ALL
         SELECT account_id, ticket_id, event_id, value_hash FROM ticket_events
         WHERE (account_id, ticket_id, event_id) IN (SELECT account_id, id, event_id FROM replays WHERE replay_of IN {of:Array(String)})
+        UNION ALL
+        SELECT '' AS account_id, fingerprint, event_id, value_hash FROM feedback
+        WHERE (fingerprint, event_id) IN (SELECT id, event_id FROM replays WHERE replay_of IN {of:Array(String)})
     ) AS stored
 FROM replays FINAL
 WHERE replay_of IN {of:Array(String)}

@@ -1,4 +1,4 @@
-package main
+package past
 
 import (
 	"bytes"
@@ -12,13 +12,12 @@ import (
 	"time"
 
 	"github.com/aftershock/aftershock/rules/engine"
-	"github.com/aftershock/aftershock/rules/past"
 )
 
-//go:embed backtest.html
+//go:embed page.html
 var pageText string
 
-var pageTemplate = template.Must(template.New("backtest.html").Funcs(template.FuncMap{
+var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"date": func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"add":  func(a, b float64) float64 { return a + b },
 	"f1":   func(x *float64) string { return fmt.Sprintf("%.1f", *x) },
@@ -32,10 +31,10 @@ const (
 	accountsShown = 40
 )
 
-// writePage writes the report as one file that needs nothing else.
-func writePage(path string, p *foretold) error {
+// WritePage writes the report as one file that needs nothing else.
+func WritePage(path string, p *Foretold) error {
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, newPastPage(p)); err != nil {
+	if err := pageTemplate.Execute(&b, newPage(p)); err != nil {
 		return fmt.Errorf("writing the page: %w", err)
 	}
 	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
@@ -44,9 +43,9 @@ func writePage(path string, p *foretold) error {
 	return nil
 }
 
-// pastPage is what the template draws: the report, and charts in the units of their viewBox.
-type pastPage struct {
-	*foretold
+// page is what the template draws: the report, and charts in the units of their viewBox.
+type page struct {
+	*Foretold
 	Width, LabelWidth float64
 	Months            []mark
 	Fired             chart
@@ -83,8 +82,8 @@ type barOf struct {
 	Says                string // shown by a pointer, read by a screen reader
 }
 
-func newPastPage(p *foretold) *pastPage {
-	page := &pastPage{foretold: p, Width: chartWidth, LabelWidth: labelWidth}
+func newPage(p *Foretold) *page {
+	page := &page{Foretold: p, Width: chartWidth, LabelWidth: labelWidth}
 	for at := time.Date(p.From.Year(), p.From.Month(), 1, 0, 0, 0, 0, time.UTC); at.Before(p.To); at = at.AddDate(0, 1, 0) {
 		if at.After(p.From) {
 			page.Months = append(page.Months, mark{page.x(at), at.Format("Jan 06")})
@@ -101,7 +100,7 @@ func newPastPage(p *foretold) *pastPage {
 }
 
 // x is where an instant stands.
-func (p *pastPage) x(at time.Time) float64 {
+func (p *page) x(at time.Time) float64 {
 	share := float64(at.Sub(p.From)) / float64(p.To.Sub(p.From))
 	return labelWidth + (chartWidth-labelWidth)*min(max(share, 0), 1)
 }
@@ -115,7 +114,7 @@ func (c *chart) row(name, note string, height float64) *chartRow {
 const week = 7 * 24 * time.Hour
 
 // drawFired has, for each rule, how many alerts began in each week: told and not told.
-func (p *pastPage) drawFired() {
+func (p *page) drawFired() {
 	const height = 44.0
 	for _, r := range p.Rules {
 		told, untold := map[time.Time]int{}, map[time.Time]int{}
@@ -148,8 +147,8 @@ func (p *pastPage) drawFired() {
 }
 
 // drawAccounts has the alerts of the accounts with most at stake, and when contracts of theirs went wrong.
-func (p *pastPage) drawAccounts() {
-	alerts, value := map[string][]past.PastAlert{}, map[string]float64{}
+func (p *page) drawAccounts() {
+	alerts, value := map[string][]PastAlert{}, map[string]float64{}
 	for _, a := range p.Alerts {
 		if account := a.AccountID; account != "" {
 			alerts[account] = append(alerts[account], a)
@@ -167,7 +166,7 @@ func (p *pastPage) drawAccounts() {
 		severities[r.Rule] = r.Severity
 	}
 	wrong := map[string][]barOf{}
-	for _, t := range p.terms {
+	for _, t := range p.Terms {
 		bad := t.EndedBadly()
 		if !bad.After(p.From) || bad.After(p.To) {
 			continue
@@ -180,7 +179,7 @@ func (p *pastPage) drawAccounts() {
 	}
 	for _, account := range order[:min(len(order), accountsShown)] {
 		of := alerts[account]
-		slices.SortStableFunc(of, func(a, b past.PastAlert) int { return cmp.Compare(rank(severities[a.Rule]), rank(severities[b.Rule])) }) // the gravest on top
+		slices.SortStableFunc(of, func(a, b PastAlert) int { return cmp.Compare(rank(severities[a.Rule]), rank(severities[b.Rule])) }) // the gravest on top
 		row := p.Accounts.row(account, "", rowHeight)
 		for _, a := range of {
 			until, end := p.To, "open at the end"
@@ -203,13 +202,13 @@ func rank(severity string) int {
 }
 
 // drawOwners has how many alerts each owner was told of in each week.
-func (p *pastPage) drawOwners() {
+func (p *page) drawOwners() {
 	most := 1
 	for _, o := range p.Report.Owners {
 		most = max(most, o.Most)
 	}
-	p.Owners.Hidden = max(len(p.Report.Owners)-ownersShown, 0)
-	for _, o := range p.Report.Owners[:min(len(p.Report.Owners), ownersShown)] {
+	p.Owners.Hidden = max(len(p.Report.Owners)-OwnersShown, 0)
+	for _, o := range p.Report.Owners[:min(len(p.Report.Owners), OwnersShown)] {
 		row := p.Owners.row(o.Owner, fmt.Sprintf("%d told, most in a week %d", o.Told, o.Most), rowHeight)
 		for w := engine.Week(p.From, time.UTC); w.Before(p.To); w = w.Add(week) {
 			if n := o.Weeks[w.Format(time.DateOnly)]; n > 0 {
@@ -221,7 +220,7 @@ func (p *pastPage) drawOwners() {
 }
 
 // drawLifts has each rule's ratio with its interval, on a logarithmic scale from an eighth to eight.
-func (p *pastPage) drawLifts() {
+func (p *page) drawLifts() {
 	const reach = 3.0 // powers of two on either side of one
 	x := func(ratio float64) float64 {
 		share := (math.Log2(ratio) + reach) / (2 * reach)
@@ -253,10 +252,10 @@ func (p *pastPage) drawLifts() {
 }
 
 // OutcomeRows is the table of how well rules did, as the terminal has it.
-func (p *pastPage) OutcomeRows() []outcomeRow {
+func (p *page) OutcomeRows() []outcomeRow {
 	var rows []outcomeRow
 	for _, x := range p.Outcomes.Rules {
-		rows = append(rows, outcomeRow{x.Rule, shareText(x.Precision), shareText(x.Recall), leadText(x.LeadDays), x.Lift.Text(), x.Verdict})
+		rows = append(rows, outcomeRow{x.Rule, ShareText(x.Precision), ShareText(x.Recall), LeadText(x.LeadDays), x.Lift.Text(), x.Verdict})
 	}
 	return rows
 }

@@ -67,7 +67,7 @@ func TestSnapshotsAnswerAsTheViews(t *testing.T) {
 			Owners: churn.Owners{AccountManager: "Ada", Team: "North"}}}); err != nil {
 			rt.Fatal(err)
 		}
-		f.upkeep()
+		f.update()
 		queries := []string{}
 		for i, text := range pastQueries {
 			if rapid.Bool().Draw(rt, fmt.Sprintf("query %d", i)) {
@@ -87,7 +87,7 @@ func TestSnapshotsAnswerAsTheViews(t *testing.T) {
 		told := 0
 		expect := func() { // as a backtest does, or less than it
 			if told < len(instants) && len(queries) > 0 {
-				past.Expect(t.Context(), instants[told], rapid.SliceOfN(rapid.SampledFrom(queries), 0, 2*len(queries)).Draw(rt, "expected"))
+				past.Prefetch(t.Context(), instants[told], rapid.SliceOfN(rapid.SampledFrom(queries), 0, 2*len(queries)).Draw(rt, "expected"))
 			}
 			told++
 		}
@@ -124,7 +124,7 @@ func TestPastGoesOnAfterAMistake(t *testing.T) {
 	}
 	defer past.Close()
 	const nonsense = "SELECT nonsense FROM contract_signals(at = {at:DateTime64(3, 'UTC')})"
-	past.Expect(t.Context(), now(), []string{good, nonsense, good})
+	past.Prefetch(t.Context(), now(), []string{good, nonsense, good})
 	for range 2 {
 		if _, err := past.Rows(t.Context(), nonsense, now()); err == nil || !strings.Contains(err.Error(), "nonsense") {
 			t.Errorf("nonsense is answered, or it is not said what is wrong: %v", err)
@@ -135,11 +135,11 @@ func TestPastGoesOnAfterAMistake(t *testing.T) {
 	}
 	for i := range 4 { // every session is used again, and the one that failed does not fail for ever
 		at := now().AddDate(0, 0, i)
-		past.Expect(t.Context(), at, []string{good, good})
+		past.Prefetch(t.Context(), at, []string{good, good})
 		if _, err := past.Rows(t.Context(), good, at); err != nil {
 			t.Error(err)
 		}
-		if s := past.foretold()[2]; len(s.kept()) != 1 {
+		if s := past.instants()[2]; len(s.kept()) != 1 {
 			t.Errorf("after a mistake nothing is kept of the instant %s", at)
 		}
 	}
@@ -168,7 +168,7 @@ func TestWhatIsKeptOfThePast(t *testing.T) {
 			"contract_signals: `account_id`, `in_force`, `owner`, `hardness`"},
 		{"no plan shows a scalar subquery", []string{"SELECT band FROM contract_signals" + of, "WITH (SELECT max(segment) FROM contract_signals" + of + ") AS s SELECT s"}, "contract_signals: *"},
 	} {
-		past.Expect(t.Context(), now(), c.queries)
+		past.Prefetch(t.Context(), now(), c.queries)
 		for _, q := range c.queries {
 			if _, err := past.Rows(t.Context(), q, now()); err != nil {
 				t.Errorf("%s: %v", c.why, err)

@@ -19,35 +19,35 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// Upkeep brings deals, attempts and links up to date for what arrived. There is one writer at a time: whoever claimed last
-// (docs/adr/0010). What a deal or attempt was and when is computed from its own events, links from the deals and attempts of
-// its account; only rows that differ are written. Its cost follows what arrived and the accounts touched, never the history.
-type Upkeep struct {
+// Links keeps the versions of deals, attempts and links up to date with what arrived. There is one writer at a time: whoever claimed
+// last (docs/adr/0010). What a deal or attempt was, and when, is computed from its own events, and links from the deals and attempts of
+// their account; only rows that differ are written. The cost grows with what arrived and the accounts it touches, never with the history.
+type Links struct {
 	warehouse *Warehouse
 	writer    string
-	turn
-	pass   uint32 // of this turn
-	done   map[churn.TopicPartition]taken
-	around func(name string, statement func() error) error // nil but in tests
+	epoch     epoch
+	pass      uint32 // within the epoch
+	done      map[churn.TopicPartition]taken
+	around    func(name string, statement func() error) error // nil outside tests
 }
 
-// taken is how far a partition was taken in.
+// taken is how far a partition has been taken in.
 type taken struct {
 	below int64  // first offset not yet taken in
 	tail  uint64 // what arrived at the last offsets below
 }
 
-// UpkeepResult says what one call did.
-type UpkeepResult struct {
+// LinksResult is what one Update did.
+type LinksResult struct {
 	Arrived  int // distinct deals and tickets
 	Accounts int // accounts that deals or attempts among them were ever on
 	Links    int // rows of links that were written or taken away
-	// Rewound are partitions that were taken in again from their start: their topic was made anew, or the consumers' offsets
-	// were set back.
+	// Rewound are the partitions that were taken in again from the start: their topic was recreated, or the consumers' offsets were
+	// set back.
 	Rewound []churn.TopicPartition
 }
 
-func (r *UpkeepResult) add(s UpkeepResult) {
+func (r *LinksResult) add(s LinksResult) {
 	r.Arrived += s.Arrived
 	r.Accounts += s.Accounts
 	r.Links += s.Links
@@ -61,30 +61,30 @@ const (
 	accountsPerStep = 2_000
 )
 
-// tailLength is how many offsets below the end are looked at to tell a topic from another one of the same name.
+// tailLength is how many offsets below the end are compared to tell a topic from an earlier one of the same name.
 const tailLength = 16
 
-// ErrAnotherWriter says that another process claimed the links: this one is not the holder any more.
+// ErrAnotherWriter says that another process claimed the links: this one is no longer the leader.
 var ErrAnotherWriter = errors.New("another process is keeping the links of this warehouse")
 
-// OpenUpkeep claims the links for this writer and goes on where the last upkeep ended, whoever wrote it. From then on no
-// earlier Upkeep writes anything.
-func (w *Warehouse) OpenUpkeep(ctx context.Context, writer string) (*Upkeep, error) {
-	u := w.newUpkeep(writer)
-	return u, u.open(ctx)
+// OpenLinks claims the links for this writer and continues where the last update ended, whoever made it. From then on no earlier
+// Links writes anything.
+func (w *Warehouse) OpenLinks(ctx context.Context, writer string) (*Links, error) {
+	l := w.newLinks(writer)
+	return l, l.open(ctx)
 }
 
-func (w *Warehouse) newUpkeep(writer string) *Upkeep {
-	return &Upkeep{warehouse: w, writer: writer, turn: turn{claimant: rand.Text(), over: true}}
+func (w *Warehouse) newLinks(writer string) *Links {
+	return &Links{warehouse: w, writer: writer, epoch: epoch{claimant: rand.Text(), over: true}}
 }
 
-// open claims a turn and reads how far the last one came: in this order, for until then another may still write.
-func (u *Upkeep) open(ctx context.Context) error {
-	if err := u.claim(ctx); err != nil {
+// open claims an epoch, then reads how far the last one got: in this order, for until the claim another process may still write.
+func (l *Links) open(ctx context.Context) error {
+	if err := l.claim(ctx); err != nil {
 		return fmt.Errorf("claiming the links: %w", err)
 	}
-	u.pass, u.done = 0, map[churn.TopicPartition]taken{}
-	err := u.read(ctx, "last_upkeep", nil, func(scan func(...any) error) error {
+	l.pass, l.done = 0, map[churn.TopicPartition]taken{}
+	err := l.read(ctx, "last_upkeep", nil, func(scan func(...any) error) error {
 		var topics []string
 		var partitions []int32
 		var offsets []int64
@@ -93,13 +93,13 @@ func (u *Upkeep) open(ctx context.Context) error {
 			return err
 		}
 		for i := range topics {
-			u.done[churn.TopicPartition{Topic: topics[i], Partition: int(partitions[i])}] = taken{offsets[i], tails[i]}
+			l.done[churn.TopicPartition{Topic: topics[i], Partition: int(partitions[i])}] = taken{offsets[i], tails[i]}
 		}
 		return nil
 	})
 	if err != nil {
-		u.over = true
-		return fmt.Errorf("reading how far upkeep has come: %w", err)
+		l.epoch.over = true
+		return fmt.Errorf("reading how far the links are up to date: %w", err)
 	}
 	return nil
 }
@@ -107,22 +107,22 @@ func (u *Upkeep) open(ctx context.Context) error {
 // span is a range of offsets of one partition.
 type span struct{ from, to int64 }
 
-// To takes in everything that arrived below the given offsets (the committed ones: all below is visible). Calls wait for
-// one another, and the offsets of a later call must not be older: a smaller one says that the topic was made anew.
-func (u *Upkeep) To(ctx context.Context, committed map[churn.TopicPartition]int64) (total UpkeepResult, err error) {
-	u.warehouse.keeping.Lock()
-	defer u.warehouse.keeping.Unlock()
-	// After a failure a statement may still be running: a new turn waits for its end.
-	if u.over {
-		if err := u.open(ctx); err != nil {
+// Update takes in everything that arrived below the given offsets (the committed ones: everything below them is visible). Calls wait
+// for one another, and the offsets of a later call must not be older: a smaller one means that the topic was recreated.
+func (l *Links) Update(ctx context.Context, committed map[churn.TopicPartition]int64) (total LinksResult, err error) {
+	l.warehouse.keeping.Lock()
+	defer l.warehouse.keeping.Unlock()
+	// After a failure a statement may still be running: a new epoch waits for it to end.
+	if l.epoch.over {
+		if err := l.open(ctx); err != nil {
 			return total, err
 		}
 	}
 	share := max(offsetsPerPass/int64(max(len(committed), 1)), 1)
 	for {
-		spans, next := map[churn.TopicPartition]span{}, maps.Clone(u.done)
+		spans, next := map[churn.TopicPartition]span{}, maps.Clone(l.done)
 		for tp, end := range committed {
-			switch was := u.done[tp]; {
+			switch was := l.done[tp]; {
 			case end < was.below:
 				spans[tp], next[tp] = span{was.below, math.MaxInt64}, taken{}
 			case end > was.below:
@@ -133,44 +133,44 @@ func (u *Upkeep) To(ctx context.Context, committed map[churn.TopicPartition]int6
 		if len(spans) == 0 {
 			return total, nil
 		}
-		r, err := u.take(ctx, spans, next)
+		r, err := l.take(ctx, spans, next)
 		if err != nil {
-			// It is repeated whole, under another version, by whoever comes next.
-			u.over = true
+			// Whoever comes next repeats all of it, under another version.
+			l.epoch.over = true
 			return total, fmt.Errorf("bringing links up to date: %w", err)
 		}
-		u.done = next
+		l.done = next
 		total.add(r)
 	}
 }
 
-// take takes in what arrived in the spans, and notes how far that is.
-func (u *Upkeep) take(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) (r UpkeepResult, err error) {
-	started := u.warehouse.clock()
-	u.pass++
-	rewound, err := u.tails(ctx, spans, next)
+// take takes in what arrived in the spans, and records how far that is.
+func (l *Links) take(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) (r LinksResult, err error) {
+	started := l.warehouse.clock()
+	l.pass++
+	rewound, err := l.tails(ctx, spans, next)
 	if err != nil {
 		return r, err
 	}
 	for tp, t := range next {
-		if t.below < u.done[tp].below || rewound[tp] {
+		if t.below < l.done[tp].below || rewound[tp] {
 			r.Rewound = append(r.Rewound, tp)
 			next[tp] = taken{}
 		}
 	}
-	arrived, err := u.arrived(ctx, spans)
+	arrived, err := l.arrived(ctx, spans)
 	if err != nil {
 		return r, err
 	}
 	r.Arrived = len(arrived)
-	touched, err := u.touched(ctx, arrived)
+	touched, err := l.touched(ctx, arrived)
 	if err != nil {
 		return r, err
 	}
 	accounts := map[string]struct{}{}
 	// gofail: var upkeepBeforeRows struct{}
 	for step := range steps(touched) {
-		written, err := u.renew(ctx, step)
+		written, err := l.renew(ctx, step)
 		if err != nil {
 			return r, err
 		}
@@ -181,21 +181,21 @@ func (u *Upkeep) take(ctx context.Context, spans map[churn.TopicPartition]span, 
 	}
 	r.Accounts = len(accounts)
 	// gofail: var upkeepAfterRows struct{}
-	return r, u.record(ctx, started, next, r.Accounts)
+	return r, l.record(ctx, started, next, r.Accounts)
 }
 
-// tails looks whether other records stand at the last offsets taken in than did then, and fills in those of next.
-func (u *Upkeep) tails(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) (anew map[churn.TopicPartition]bool, err error) {
+// tails checks whether the last offsets taken in still hold the same records, and fills in the tails of next.
+func (l *Links) tails(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) (anew map[churn.TopicPartition]bool, err error) {
 	anew = map[churn.TopicPartition]bool{}
 	var lock sync.Mutex
-	return anew, u.together(ctx, spans, func(ctx context.Context, tp churn.TopicPartition, _ span) error {
+	return anew, l.together(ctx, spans, func(ctx context.Context, tp churn.TopicPartition, _ span) error {
 		lock.Lock()
-		was, to := u.done[tp], next[tp]
+		was, to := l.done[tp], next[tp]
 		lock.Unlock()
 		parameters := partition(tp)
 		parameters["first"], parameters["second"] = decimalOf(was.below), decimalOf(to.below)
 		parameters["length"] = decimalOf(tailLength)
-		return u.read(ctx, "arrivals_tail", parameters, func(scan func(...any) error) error {
+		return l.read(ctx, "arrivals_tail", parameters, func(scan func(...any) error) error {
 			var before uint64
 			err := scan(&before, &to.tail)
 			lock.Lock()
@@ -210,13 +210,13 @@ func (u *Upkeep) tails(ctx context.Context, spans map[churn.TopicPartition]span,
 type id struct{ id, kind, account string }
 
 // arrived lists what the spans hold.
-func (u *Upkeep) arrived(ctx context.Context, spans map[churn.TopicPartition]span) ([]id, error) {
+func (l *Links) arrived(ctx context.Context, spans map[churn.TopicPartition]span) ([]id, error) {
 	seen := map[id]struct{}{}
 	var lock sync.Mutex
-	err := u.together(ctx, spans, func(ctx context.Context, tp churn.TopicPartition, s span) error {
+	err := l.together(ctx, spans, func(ctx context.Context, tp churn.TopicPartition, s span) error {
 		parameters := partition(tp)
 		parameters["from"], parameters["to"] = decimalOf(s.from), decimalOf(s.to)
-		return u.read(ctx, "arrived", parameters, func(scan func(...any) error) error {
+		return l.read(ctx, "arrived", parameters, func(scan func(...any) error) error {
 			var i id
 			err := scan(&i.id, &i.kind, &i.account)
 			lock.Lock()
@@ -233,7 +233,7 @@ func (u *Upkeep) arrived(ctx context.Context, spans map[churn.TopicPartition]spa
 }
 
 // together asks about several partitions at once.
-func (u *Upkeep) together(ctx context.Context, spans map[churn.TopicPartition]span, ask func(context.Context, churn.TopicPartition, span) error) error {
+func (l *Links) together(ctx context.Context, spans map[churn.TopicPartition]span, ask func(context.Context, churn.TopicPartition, span) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for tp, s := range spans {
@@ -261,14 +261,14 @@ type wanted struct {
 }
 
 // touched notes the accounts of what arrived, and finds all that it was ever on.
-func (u *Upkeep) touched(ctx context.Context, arrived []id) ([]wanted, error) {
+func (l *Links) touched(ctx context.Context, arrived []id) ([]wanted, error) {
 	var touched []wanted
 	for some := range slices.Chunk(arrived, idsPerStep) {
 		noted, err := arrivedRows.native(some)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := u.write(ctx, "note_ids", clickhouse.Parameters{"arrived": noted}); err != nil {
+		if _, err := l.write(ctx, "note_ids", clickhouse.Parameters{"arrived": noted}); err != nil {
 			return nil, fmt.Errorf("noting the accounts of %d ids: %w", len(some), err)
 		}
 	}
@@ -277,7 +277,7 @@ func (u *Upkeep) touched(ctx context.Context, arrived []id) ([]wanted, error) {
 		for i := range some {
 			ids[i] = some[i].id
 		}
-		err := u.read(ctx, "accounts_of_ids", clickhouse.Parameters{"ids": stringArray(ids)}, func(scan func(...any) error) error {
+		err := l.read(ctx, "accounts_of_ids", clickhouse.Parameters{"ids": stringArray(ids)}, func(scan func(...any) error) error {
 			var w wanted
 			err := scan(&w.isDeal, &w.id, &w.accounts)
 			touched = append(touched, w)
@@ -345,28 +345,28 @@ func (s *step) parameters() clickhouse.Parameters {
 }
 
 // renew brings a step's deals and attempts up to date, then the links that follow from them.
-func (u *Upkeep) renew(ctx context.Context, s step) (links int, err error) {
+func (l *Links) renew(ctx context.Context, s step) (links int, err error) {
 	g, together := errgroup.WithContext(ctx)
 	if len(s.deals) > 0 {
-		g.Go(func() error { return u.renewed(together, "upkeep_deals", s.parameters()) })
+		g.Go(func() error { return l.renewed(together, "upkeep_deals", s.parameters()) })
 	}
 	if len(s.tickets) > 0 {
-		g.Go(func() error { return u.renewed(together, "upkeep_attempts", s.parameters()) })
+		g.Go(func() error { return l.renewed(together, "upkeep_attempts", s.parameters()) })
 	}
 	if err := g.Wait(); err != nil {
 		return 0, err
 	}
 	// gofail: var upkeepBeforeLinks struct{}
-	return u.link(ctx, s)
+	return l.link(ctx, s)
 }
 
-func (u *Upkeep) renewed(ctx context.Context, name string, parameters clickhouse.Parameters) error {
-	_, err := u.write(ctx, name, parameters)
+func (l *Links) renewed(ctx context.Context, name string, parameters clickhouse.Parameters) error {
+	_, err := l.write(ctx, name, parameters)
 	return err
 }
 
-// record notes how far upkeep has come.
-func (u *Upkeep) record(ctx context.Context, started time.Time, next map[churn.TopicPartition]taken, accounts int) error {
+// record notes how far the links are up to date.
+func (l *Links) record(ctx context.Context, started time.Time, next map[churn.TopicPartition]taken, accounts int) error {
 	var topics []string
 	var partitions, offsets []int64
 	var tails []uint64
@@ -376,8 +376,8 @@ func (u *Upkeep) record(ctx context.Context, started time.Time, next map[churn.T
 		offsets = append(offsets, t.below)
 		tails = append(tails, t.tail)
 	}
-	return u.renewed(ctx, "record_upkeep", clickhouse.Parameters{
-		"writer": u.writer, "started": timeParameter(started), "finished": timeParameter(u.warehouse.clock()),
+	return l.renewed(ctx, "record_upkeep", clickhouse.Parameters{
+		"writer": l.writer, "started": timeParameter(started), "finished": timeParameter(l.warehouse.clock()),
 		"topics": stringArray(topics), "partitions": int64Array(partitions), "offsets": int64Array(offsets), "tails": uint64Array(tails),
 		"accounts": strconv.Itoa(accounts),
 	})

@@ -31,9 +31,9 @@ func cutAt(name string, after bool) func(string, func() error) error {
 	}
 }
 
-// An upkeep that dies anywhere leaves rows of a version that nobody noted. The next one must not mistake them for its own:
+// An update that dies anywhere leaves rows of a version that nobody noted. The next one must not mistake them for its own:
 // they stand for what was known then. The same holds for one process that fails and tries again.
-func TestADeadUpkeepLeavesNothing(t *testing.T) {
+func TestADeadUpdateLeavesNothing(t *testing.T) {
 	for _, statement := range []string{"note_ids", "upkeep_deals", "upkeep_attempts", "upkeep_links", "upkeep_unmatched", "record_upkeep"} {
 		for _, after := range []bool{false, true} {
 			for _, same := range []bool{false, true} {
@@ -45,9 +45,9 @@ func TestADeadUpkeepLeavesNothing(t *testing.T) {
 						ticket 2024-02-01 {"ticket_id":"t","account_id":"a","opened_at":"2024-02-01","category":"attempt"}
 						ticket 2024-02-01 {"ticket_id":"u","account_id":"b","opened_at":"2024-02-01","category":"attempt"}`)
 					f.store(facts...)
-					u := f.openUpkeep()
+					u := f.openLinks()
 					u.around = cutAt(statement, after)
-					if _, err := u.To(t.Context(), f.offsets); !errors.Is(err, errCut) {
+					if _, err := u.Update(t.Context(), f.offsets); !errors.Is(err, errCut) {
 						t.Fatal(err)
 					}
 					u.around = nil
@@ -57,7 +57,7 @@ func TestADeadUpkeepLeavesNothing(t *testing.T) {
 						ticket 2024-02-01 {"event_id":"e5","ticket_id":"u","account_id":"b","opened_at":"2024-02-01","category":"question","revision":1}`)
 					f.store(corrections...)
 					if !same {
-						u = f.openUpkeep()
+						u = f.openLinks()
 					}
 					f.takenBy(u)
 					holdAgainstBruteForce(t, w, "", append(facts, corrections...))
@@ -82,7 +82,7 @@ func holdAgainstBruteForce(t testing.TB, w *Warehouse, prefix string, facts []fa
 // actor is a process that keeps links, stopped before each of its statements until it is told to go on.
 type actor struct {
 	w       *Warehouse
-	upkeep  *Upkeep
+	links   *Links
 	ready   chan statement
 	ended   chan error // of the work under way
 	working bool
@@ -103,20 +103,20 @@ func newActor(t testing.TB, w *Warehouse) *actor {
 	return &actor{w: other, ready: make(chan statement), ended: make(chan error, 1)}
 }
 
-// begin makes the process the holder where it is not, and takes in what was stored until now.
+// begin makes the process the leader where it is not, and takes in what was stored until now.
 func (a *actor) begin(ctx context.Context, name string, offsets map[churn.TopicPartition]int64) {
 	a.working = true
 	go func() {
 		a.ended <- func() error {
-			if a.upkeep == nil {
-				u := a.w.newUpkeep(name)
+			if a.links == nil {
+				u := a.w.newLinks(name)
 				u.around = a.around
 				if err := u.open(ctx); err != nil {
 					return err
 				}
-				a.upkeep = u
+				a.links = u
 			}
-			_, err := a.upkeep.To(ctx, offsets)
+			_, err := a.links.Update(ctx, offsets)
 			return err
 		}()
 	}()
@@ -140,7 +140,7 @@ func (a *actor) advance(t testing.TB) string {
 	case err := <-a.ended:
 		a.working = false
 		if errors.Is(err, ErrAnotherWriter) {
-			a.upkeep = nil // it steps down
+			a.links = nil // it steps down
 		} else if err != nil {
 			t.Errorf("keeping links: %v", err)
 		}
@@ -154,9 +154,9 @@ func (a *actor) finish(t testing.TB) {
 	}
 }
 
-// A holder that is stopped before any of its statements, for so long that another one took over, and then goes on, changes
+// A leader that is stopped before any of its statements, for so long that another one took over, and then goes on, changes
 // nothing.
-func TestAWokenHolderChangesNothing(t *testing.T) {
+func TestAWokenLeaderChangesNothing(t *testing.T) {
 	// What the first one finds is no longer so when the second looks, and was not so at any instant: its rows have keys that
 	// the second never writes.
 	before := parseFacts(t, `
@@ -185,12 +185,12 @@ func TestAWokenHolderChangesNothing(t *testing.T) {
 		f.store(meanwhile...)
 		second.begin(t.Context(), "second", maps.Clone(f.offsets))
 		second.finish(t)
-		if second.upkeep == nil {
-			t.Fatal("the second one is not the holder")
+		if second.links == nil {
+			t.Fatal("the second one is not the leader")
 		}
 		first.finish(t)
-		if first.upkeep != nil && first.upkeep.epoch > second.upkeep.epoch {
-			// It had not claimed yet and did so now: it is the holder, and looks again as holders do.
+		if first.links != nil && first.links.epoch.number > second.links.epoch.number {
+			// It had not claimed yet and did so now: it is the leader, and looks again as leaders do.
 			first.begin(t.Context(), "first", maps.Clone(f.offsets))
 			first.finish(t)
 		}
@@ -203,9 +203,9 @@ func TestAWokenHolderChangesNothing(t *testing.T) {
 	}
 }
 
-// Two processes believe that they are the holder, statement by statement in any order, while events arrive. When one of
+// Two processes believe that they are the leader, statement by statement in any order, while events arrive. When one of
 // them has taken in all, what the other still does changes nothing.
-func TestTwoHolders(t *testing.T) {
+func TestTwoLeaders(t *testing.T) {
 	if err := flag.Set("rapid.checks", "60"); err != nil {
 		t.Fatal(err)
 	}
@@ -219,14 +219,14 @@ func TestTwoHolders(t *testing.T) {
 		known := time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC)
 		var all []fact
 		arrive := func() {
-			var chunk []fact
+			var batch []fact
 			for range rapid.IntRange(1, 5).Draw(rt, "records") {
 				// Few instants: what arrives later often takes the place of what was known at the same one.
 				at := known.Add(time.Duration(rapid.IntRange(0, 2).Draw(rt, "hour")) * time.Hour)
-				chunk = append(chunk, drawFact(rt, prefix, len(all)+len(chunk), at))
+				batch = append(batch, drawFact(rt, prefix, len(all)+len(batch), at))
 			}
-			all = append(all, chunk...)
-			f.store(chunk...)
+			all = append(all, batch...)
+			f.store(batch...)
 		}
 		arrive()
 		for range rapid.IntRange(0, 40).Draw(rt, "actions") {
@@ -240,7 +240,7 @@ func TestTwoHolders(t *testing.T) {
 			}
 		}
 		// One of them takes in all, the last to arrive too, while the other is stopped somewhere; then that one goes on.
-		i := rapid.IntRange(0, 1).Draw(rt, "the last holder")
+		i := rapid.IntRange(0, 1).Draw(rt, "the last leader")
 		last, woken := actors[i], actors[1-i]
 		if !woken.working {
 			woken.begin(t.Context(), "woken", maps.Clone(f.offsets))
@@ -253,13 +253,13 @@ func TestTwoHolders(t *testing.T) {
 			last.finish(t)
 			last.begin(t.Context(), "last", maps.Clone(f.offsets))
 			last.finish(t)
-			if last.upkeep != nil {
+			if last.links != nil {
 				break
 			}
 		}
 		woken.finish(t)
-		if woken.upkeep != nil && last.upkeep.epoch < woken.upkeep.epoch {
-			// It claimed when it went on, so it is the holder now, and must have left things as they were.
+		if woken.links != nil && last.links.epoch.number < woken.links.epoch.number {
+			// It claimed when it went on, so it is the leader now, and must have left things as they were.
 			woken.begin(t.Context(), "woken", maps.Clone(f.offsets))
 			woken.finish(t)
 		}
@@ -270,12 +270,12 @@ func TestTwoHolders(t *testing.T) {
 // A statement that is still running at the server when another claims is waited for.
 func TestAClaimWaitsForStatementsUnderWay(t *testing.T) {
 	w := open(t)
-	first, err := w.OpenUpkeep(t.Context(), "first")
+	first, err := w.OpenLinks(t.Context(), "first")
 	if err != nil {
 		t.Fatal(err)
 	}
 	running := make(chan error, 1)
-	id := fmt.Sprintf("%s%d/slow", first.prefix(), first.epoch)
+	id := fmt.Sprintf("%s%d/slow", first.prefix(), first.epoch.number)
 	ctx := withQueryID(t.Context(), id)
 	go func() {
 		running <- w.conn.Exec(ctx, "SELECT sleepEachRow(0.5) FROM numbers(4) SETTINGS max_block_size = 1 FORMAT Null")
@@ -285,7 +285,7 @@ func TestAClaimWaitsForStatementsUnderWay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.OpenUpkeep(t.Context(), "second"); err != nil {
+	if _, err := w.OpenLinks(t.Context(), "second"); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -300,71 +300,5 @@ func TestAClaimWaitsForStatementsUnderWay(t *testing.T) {
 			t.Errorf("the second one began while a statement of the first was running: %v", err)
 		}
 		<-running
-	}
-}
-
-// A topic that was deleted and made anew begins at offset 0 again. Everything in it is taken in, and what of the old one was
-// stored but not yet taken in, is too.
-func TestATopicMadeAnew(t *testing.T) {
-	old := `
-		deal 2024-01-01 {"event_id":"o1","deal_id":"d","account_id":"a","closed_at":"2024-01-01"}
-		ticket 2024-02-01 {"event_id":"o2","ticket_id":"t1","account_id":"a","opened_at":"2024-02-01","category":"attempt"}
-		ticket 2024-02-01 {"event_id":"o3","ticket_id":"t2","account_id":"a","opened_at":"2024-02-02","category":"attempt"}`
-	pending := `
-		ticket 2024-02-02 {"event_id":"p1","ticket_id":"t3","account_id":"a","opened_at":"2024-02-03","category":"attempt"}`
-	first := `
-		ticket 2024-02-03 {"event_id":"n1","ticket_id":"t4","account_id":"a","opened_at":"2024-02-04","category":"attempt"}`
-	more := `
-		ticket 2024-02-04 {"event_id":"n2","ticket_id":"t5","account_id":"a","opened_at":"2024-02-05","category":"attempt"}
-		ticket 2024-02-04 {"event_id":"n3","ticket_id":"t1","account_id":"a","opened_at":"2024-02-01","category":"question","revision":1}
-		ticket 2024-02-04 {"event_id":"n4","ticket_id":"t6","account_id":"a","opened_at":"2024-02-06","category":"attempt"}`
-	tickets := churn.TopicPartition{Topic: "ticket"}
-	for name, looks := range map[string][2]bool{ // upkeep looks while the new topic is shorter than the old one, and before
-		"seen while it is shorter":               {true, false},
-		"seen only when it has grown longer":     {false, false},
-		"seen when nothing has been read of it":  {false, true},
-		"seen when empty, and while it is short": {true, true},
-	} {
-		for _, restart := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, restart: %t", name, restart), func(t *testing.T) {
-				w := open(t)
-				f := newFeed(t, w)
-				f.store(parseFacts(t, old)...)
-				u := f.openUpkeep()
-				rewound := 0
-				look := func() {
-					if restart {
-						u = f.openUpkeep()
-					}
-					for _, tp := range f.takenBy(u).Rewound {
-						if tp != tickets {
-							t.Errorf("taken in again: %s", tp)
-						}
-						rewound++
-					}
-				}
-				look()
-				f.store(parseFacts(t, pending)...)
-				f.offsets[tickets] = 0
-				if looks[1] {
-					look()
-				}
-				f.store(parseFacts(t, first)...)
-				if looks[0] {
-					look()
-					holdAgainstBruteForce(t, w, "", parseFacts(t, old+pending+first))
-				}
-				f.store(parseFacts(t, more)...)
-				look()
-				if rewound != 1 {
-					t.Errorf("it was said %d times that the topic was made anew", rewound)
-				}
-				look()
-				if rewound != 1 {
-					t.Error("it is said again")
-				}
-				holdAgainstBruteForce(t, w, "", parseFacts(t, old+pending+first+more))
-			})
-		}
 	}
 }

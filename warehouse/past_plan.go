@@ -10,15 +10,15 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// planOf decides which views are kept for some queries: those that are read more than once.
-func (p *Past) planOf(ctx context.Context, s *side, queries []string) (*plan, error) {
+// planOf decides which views are kept for a set of queries: those that are read more than once.
+func (p *Past) planOf(ctx context.Context, s *prefetched, queries []string) (*plan, error) {
 	key := strings.Join(queries, "\x00")
 	p.planning.Lock()
 	defer p.planning.Unlock()
 	if made := p.plans[key]; made != nil {
 		return made, nil
 	}
-	var texts []string // that will be asked, naming views as the views' own files do
+	var texts []string // to be asked, naming views as the views' own files do
 	for _, q := range queries {
 		for i := range p.views {
 			q = strings.ReplaceAll(q, p.views[i].asOfAt(), p.views[i].inlined())
@@ -27,7 +27,7 @@ func (p *Past) planOf(ctx context.Context, s *side, queries []string) (*plan, er
 	}
 	made := &plan{answers: map[string]string{}}
 	kept := map[string]bool{}
-	for i := len(p.views) - 1; i >= 0; i-- { // whoever reads a view stands behind it
+	for i := len(p.views) - 1; i >= 0; i-- { // a view comes after those that it reads
 		v := &p.views[i]
 		reads := 0
 		for _, text := range texts {
@@ -59,7 +59,7 @@ func (p *Past) planOf(ctx context.Context, s *side, queries []string) (*plan, er
 	return made, nil
 }
 
-// resolve writes into a text what is kept of the views that it reads, and the views themselves where they are not kept.
+// resolve replaces the views that a text reads: by the table that keeps a view, or by the view's own query where it is not kept.
 func (p *Past) resolve(text string, kept map[string]bool) string {
 	for i := len(p.views) - 1; i >= 0; i-- {
 		v := &p.views[i]
@@ -72,9 +72,9 @@ func (p *Past) resolve(text string, kept map[string]bool) string {
 	return text
 }
 
-// columnsRead asks the server which columns of a view these texts read: it plans each of them over an empty table in the view's
-// place. Where that cannot be planned, or does not show every reading, as of a scalar subquery, all columns are taken.
-func (p *Past) columnsRead(ctx context.Context, s *side, v *View, texts []string) (string, error) {
+// columnsRead asks the server which columns of a view these texts read: it plans each of them over an empty table in place of the
+// view. Where that cannot be planned, or the plan does not show every read, as in a scalar subquery, all columns are kept.
+func (p *Past) columnsRead(ctx context.Context, s *prefetched, v *View, texts []string) (string, error) {
 	empty := keptView{View: *v, text: strings.Replace(query("none_of"), "-- the view --", p.resolve(v.inlined(), nil), 1), columns: "*"}
 	if err := p.execute(ctx, s, "take_snapshot", empty); err != nil {
 		return "", p.warehouse.explain("planning over the view "+v.Name, err)
@@ -86,7 +86,7 @@ func (p *Past) columnsRead(ctx context.Context, s *side, v *View, texts []string
 			continue
 		}
 		shown, err := p.plannedReads(ctx, s, p.resolve(text, map[string]bool{v.Name: true}))
-		if err != nil || len(shown) < reads { // what is wrong with a query it says itself when it is asked
+		if err != nil || len(shown) < reads { // what is wrong with a query shows when it is run
 			all = true
 			break
 		}
@@ -105,7 +105,7 @@ func (p *Past) columnsRead(ctx context.Context, s *side, v *View, texts []string
 		return "", p.warehouse.explain("asking for the columns of the view "+v.Name, err)
 	}
 	var names []string
-	for _, c := range columns { // in the order of the view, which * and ORDER BY ALL go by
+	for _, c := range columns { // in the order of the view, which * and ORDER BY ALL depend on
 		if read[c.Name] {
 			names = append(names, "`"+c.Name+"`")
 		}
@@ -113,19 +113,19 @@ func (p *Past) columnsRead(ctx context.Context, s *side, v *View, texts []string
 	return strings.Join(names, ", "), nil
 }
 
-// planned is a node of a plan as EXPLAIN writes it.
+// planned is a node of a plan as EXPLAIN prints it.
 type planned struct {
 	Type   string `json:"Node Type"`
 	Header []struct{ Name string }
 	Plans  []planned
 }
 
-// plannedReads returns the columns of each reading of the empty table, which is the only one that is kept in memory.
-func (p *Past) plannedReads(ctx context.Context, s *side, text string) ([][]string, error) {
+// plannedReads returns the columns of each read of the empty table, the only one with the engine Memory.
+func (p *Past) plannedReads(ctx context.Context, s *prefetched, text string) ([][]string, error) {
 	ctx, cancel := p.warehouse.within(ctx)
 	defer cancel()
 	parameters := clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(s.at)})
-	// An explanation of the query cannot stand in a file: the query is the caller's.
+	// The query is the caller's, so the statement around it cannot be whole in its file.
 	rows := s.session.QueryRowContext(clickhouse.Context(ctx, parameters), strings.Replace(query("explain"), "-- the query --", text, 1))
 	var answer string
 	if err := rows.Scan(&answer); err != nil {

@@ -1,4 +1,4 @@
-package main
+package past
 
 import (
 	"context"
@@ -18,18 +18,17 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/outcomes"
-	"github.com/aftershock/aftershock/rules/past"
 )
 
 // aPast has what a page may have to show: strange words, alerts of all severities, a rule with nothing to say, feedback, a difference.
-func aPast(t *testing.T) *foretold {
+func aPast(t *testing.T) *Foretold {
 	t.Helper()
 	day := func(n int) time.Time { return time.Date(2025, 1, 6, 6, 0, 0, 0, time.UTC).AddDate(0, 0, n) }
-	p := &foretold{Report: &past.Report{From: day(0), To: day(720), Ticks: 720, Feedback: &past.Heard{Applied: 2},
-		Rules:      []past.RulePast{{Rule: "Grave", Severity: "critical", Fired: 40, Told: 30}, {Rule: "Mild", Severity: "info", Fired: 20, Told: 20, LastError: "<b>no</b>", Failed: 1}, {Rule: "Silent", Severity: "warning"}},
-		Difference: &past.Difference{Rules: []past.RuleDifference{{Rule: "Grave", Here: 40, There: 39}}}}}
+	p := &Foretold{Report: &Report{From: day(0), To: day(720), Ticks: 720, Feedback: &Heard{Applied: 2},
+		Rules:      []RulePast{{Rule: "Grave", Severity: "critical", Fired: 40, Told: 30}, {Rule: "Mild", Severity: "info", Fired: 20, Told: 20, LastError: "<b>no</b>", Failed: 1}, {Rule: "Silent", Severity: "warning"}},
+		Difference: &Difference{Rules: []RuleDifference{{Rule: "Grave", Here: 40, There: 39}}}}}
 	for i := range 60 {
-		a := past.PastAlert{Rule: "Grave", AccountID: "account <script>alert(1)</script> " + string(rune('A'+i%26)), FiredAt: day(7 * i), Owner: "Zoë & Søn", Summary: `asks for "less"`}
+		a := PastAlert{Rule: "Grave", AccountID: "account <script>alert(1)</script> " + string(rune('A'+i%26)), FiredAt: day(7 * i), Owner: "Zoë & Søn", Summary: `asks for "less"`}
 		a.Identity = map[string]string{"account_id": a.AccountID}
 		if i >= 40 {
 			a.Rule = "Mild"
@@ -40,11 +39,11 @@ func aPast(t *testing.T) *foretold {
 		}
 		p.Alerts = append(p.Alerts, a)
 		if i < 15 {
-			p.terms = append(p.terms, churn.Term{AccountID: a.AccountID, ContractID: "c", ClosedAt: day(7*i - 100), EndsAt: day(7*i + 265), OverAt: day(7*i + 40 + i), Fate: churn.Churned})
+			p.Terms = append(p.Terms, churn.Term{AccountID: a.AccountID, ContractID: "c", ClosedAt: day(7*i - 100), EndsAt: day(7*i + 265), OverAt: day(7*i + 40 + i), Fate: churn.Churned})
 		}
 	}
-	p.Owners = []past.OwnerPast{{Owner: "Zoë & Søn", Told: 45, Most: 1, Weeks: map[string]int{"2025-01-06": 1, "2025-01-13": 1}}}
-	if err := p.judge(outcomes.Span{From: p.From, To: p.To, Horizon: 180 * 24 * time.Hour}); err != nil {
+	p.Owners = []OwnerPast{{Owner: "Zoë & Søn", Told: 45, Most: 1, Weeks: map[string]int{"2025-01-06": 1, "2025-01-13": 1}}}
+	if err := p.Judge(outcomes.Span{From: p.From, To: p.To, Horizon: 180 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -54,7 +53,7 @@ func aPast(t *testing.T) *foretold {
 // wider than the screen but what scrolls by itself, and what stands in the report stands on the page.
 func TestThePageInABrowser(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "past.html")
-	if err := writePage(path, aPast(t)); err != nil {
+	if err := WritePage(path, aPast(t)); err != nil {
 		t.Fatal(err)
 	}
 	for _, screen := range []struct {

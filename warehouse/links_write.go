@@ -27,12 +27,12 @@ type unlinked struct {
 }
 
 // link writes the links that follow from a step's deals and attempts, and returns how many rows that were.
-func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
+func (l *Links) link(ctx context.Context, s step) (written int, err error) {
 	var deals map[string][]links.DealVersion
 	var attempts map[string][]links.AttemptVersion
 	g, together := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { deals, err = u.deals(together, s); return err })
-	g.Go(func() (err error) { attempts, err = u.attempts(together, s); return err })
+	g.Go(func() (err error) { deals, err = l.deals(together, s); return err })
+	g.Go(func() (err error) { attempts, err = l.attempts(together, s); return err })
 	if err := g.Wait(); err != nil {
 		return 0, fmt.Errorf("reading what to link: %w", err)
 	}
@@ -40,14 +40,14 @@ func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
 	var unmatched []unlinked
 	for account, versions := range attempts {
 		found, left := links.LinkAccount(deals[account], versions)
-		for _, l := range found {
-			rows = append(rows, linked{l, account, versions[l.Attempt].From})
+		for _, link := range found {
+			rows = append(rows, linked{link, account, versions[link.Attempt].From})
 		}
-		for _, l := range left {
-			unmatched = append(unmatched, unlinked{l, account})
+		for _, attempt := range left {
+			unmatched = append(unmatched, unlinked{attempt, account})
 		}
 	}
-	// Sorted rows make the same bytes at every run.
+	// Sorted, the same rows are the same bytes in every run.
 	slices.SortFunc(rows, func(a, b linked) int {
 		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.ContractID, b.ContractID), cmp.Compare(a.TicketID, b.TicketID), a.From.Compare(b.From))
 	})
@@ -55,12 +55,12 @@ func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
 		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.TicketID, b.TicketID), a.From.Compare(b.From))
 	})
 	g, together = errgroup.WithContext(ctx)
-	g.Go(func() error {
+	g.Go(func() (err error) {
 		parameters := s.parameters()
 		if parameters["links"], err = linkRows.native(rows); err != nil {
 			return err
 		}
-		written, err = u.write(together, "upkeep_links", parameters)
+		written, err = l.write(together, "upkeep_links", parameters)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -68,22 +68,23 @@ func (u *Upkeep) link(ctx context.Context, s step) (written int, err error) {
 		if parameters["unmatched"], err = unmatchedRows.native(unmatched); err != nil {
 			return err
 		}
-		return u.renewed(together, "upkeep_unmatched", parameters)
+		return l.renewed(together, "upkeep_unmatched", parameters)
 	})
-	return written, g.Wait()
+	err = g.Wait()
+	return written, err
 }
 
-func (u *Upkeep) deals(ctx context.Context, s step) (map[string][]links.DealVersion, error) {
+func (l *Links) deals(ctx context.Context, s step) (map[string][]links.DealVersion, error) {
 	deals := map[string][]links.DealVersion{}
-	return deals, readRow(ctx, u, "deals_to_link", s.parameters(), dealToLink, func(d *ofAccount[links.DealVersion]) error {
+	return deals, readRow(ctx, l, "deals_to_link", s.parameters(), dealToLink, func(d *ofAccount[links.DealVersion]) error {
 		deals[d.account] = append(deals[d.account], d.is)
 		return nil
 	})
 }
 
-func (u *Upkeep) attempts(ctx context.Context, s step) (map[string][]links.AttemptVersion, error) {
+func (l *Links) attempts(ctx context.Context, s step) (map[string][]links.AttemptVersion, error) {
 	attempts := map[string][]links.AttemptVersion{}
-	return attempts, readRow(ctx, u, "attempts_to_link", s.parameters(), attemptToLink, func(a *ofAccount[links.AttemptVersion]) error {
+	return attempts, readRow(ctx, l, "attempts_to_link", s.parameters(), attemptToLink, func(a *ofAccount[links.AttemptVersion]) error {
 		attempts[a.account] = append(attempts[a.account], a.is)
 		return nil
 	})
@@ -117,28 +118,28 @@ var attemptToLink = []column[ofAccount[links.AttemptVersion]]{
 	get("attempt_at", instants, func(a *ofAccount[links.AttemptVersion]) *time.Time { return &a.is.At }),
 }
 
-// The rows that links travel in, as the statements' files declare them. No table holds them.
+// Rows that are sent as parameters of statements, whose files declare the same columns. No table holds them.
 var (
 	linkRows = table[linked]{"links", []column[linked]{
-		put("account_id", texts, func(l *linked) string { return l.account }),
-		put("contract_id", texts, func(l *linked) string { return l.ContractID }),
-		put("ticket_id", texts, func(l *linked) string { return l.TicketID }),
-		put("known_from", instants, func(l *linked) time.Time { return l.From }),
-		put("known_to", instants, func(l *linked) time.Time { return l.To }),
-		put("deal_id", texts, func(l *linked) string { return l.DealID }),
-		put("attempt_at", instants, func(l *linked) time.Time { return l.AttemptAt }),
-		put("lag_days", floats, func(l *linked) float64 { return l.LagDays() }),
-		put("basis", texts, func(l *linked) links.Basis { return l.Basis }),
-		put("attempt_from", instants, func(l *linked) time.Time { return l.attemptFrom }),
+		put("account_id", texts, func(r *linked) string { return r.account }),
+		put("contract_id", texts, func(r *linked) string { return r.ContractID }),
+		put("ticket_id", texts, func(r *linked) string { return r.TicketID }),
+		put("known_from", instants, func(r *linked) time.Time { return r.From }),
+		put("known_to", instants, func(r *linked) time.Time { return r.To }),
+		put("deal_id", texts, func(r *linked) string { return r.DealID }),
+		put("attempt_at", instants, func(r *linked) time.Time { return r.AttemptAt }),
+		put("lag_days", floats, func(r *linked) float64 { return r.LagDays() }),
+		put("basis", texts, func(r *linked) links.Basis { return r.Basis }),
+		put("attempt_from", instants, func(r *linked) time.Time { return r.attemptFrom }),
 	}}
 	unmatchedRows = table[unlinked]{"unmatched", []column[unlinked]{
-		put("account_id", texts, func(l *unlinked) string { return l.account }),
-		put("ticket_id", texts, func(l *unlinked) string { return l.TicketID }),
-		put("known_from", instants, func(l *unlinked) time.Time { return l.From }),
-		put("known_to", instants, func(l *unlinked) time.Time { return l.To }),
-		put("contract_id", texts, func(l *unlinked) string { return l.ContractID }),
-		put("attempt_at", instants, func(l *unlinked) time.Time { return l.AttemptAt }),
-		put("reason", texts, func(l *unlinked) links.WhyUnmatched { return l.Why }),
+		put("account_id", texts, func(r *unlinked) string { return r.account }),
+		put("ticket_id", texts, func(r *unlinked) string { return r.TicketID }),
+		put("known_from", instants, func(r *unlinked) time.Time { return r.From }),
+		put("known_to", instants, func(r *unlinked) time.Time { return r.To }),
+		put("contract_id", texts, func(r *unlinked) string { return r.ContractID }),
+		put("attempt_at", instants, func(r *unlinked) time.Time { return r.AttemptAt }),
+		put("reason", texts, func(r *unlinked) links.WhyUnmatched { return r.Why }),
 	}}
 	arrivedRows = table[id]{"arrived", []column[id]{
 		put("id", texts, func(i *id) string { return i.id }),

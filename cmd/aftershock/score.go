@@ -15,7 +15,7 @@ import (
 )
 
 func scoreCommand() *cobra.Command {
-	return judge("score", "Score one deal (JSON, from a file or standard input) and explain the score", "deal-closed.v1", func(value []byte, config pipeline.Config) (any, error) {
+	return fromFile("score", "Score one deal (JSON, from a file or standard input) and explain the score", "deal-closed.v1", func(value []byte, config pipeline.Config) (any, error) {
 		deal, err := churn.DecodeDeal(value, time.Time{})
 		if err != nil {
 			return nil, err
@@ -42,7 +42,7 @@ func scoreCommand() *cobra.Command {
 }
 
 func classifyCommand() *cobra.Command {
-	return judge("classify", "Classify one ticket (JSON, from a file or standard input) and explain the classes", "support-ticket.v1", func(value []byte, config pipeline.Config) (any, error) {
+	return fromFile("classify", "Classify one ticket (JSON, from a file or standard input) and explain the classes", "support-ticket.v1", func(value []byte, config pipeline.Config) (any, error) {
 		ticket, err := churn.DecodeTicket(value, time.Time{})
 		if err != nil {
 			return nil, err
@@ -65,8 +65,8 @@ func classifyCommand() *cobra.Command {
 	})
 }
 
-// judge makes a command that reads one JSON value and prints what is made of it.
-func judge(use, short, schema string, made func(value []byte, config pipeline.Config) (any, error)) *cobra.Command {
+// explained makes a command that reads one JSON value and prints what is made of it.
+func fromFile(use, short, schema string, made func(value []byte, config pipeline.Config) (any, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " [FILE]", Short: short, Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
