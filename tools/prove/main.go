@@ -67,6 +67,9 @@ func prove(ctx context.Context, name, only string, asJSON bool) (met bool, err e
 	for n, p := range chosen {
 		fmt.Fprintf(os.Stderr, "%d of %d: %s\n", n+1, len(chosen), p.line)
 		results = append(results, p.prove(ctx, e))
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
 	}
 	met = !slices.ContainsFunc(results, func(r result) bool { return !r.Met })
 	if asJSON {
