@@ -9,6 +9,7 @@ MAKEFLAGS  += --no-print-directory
 .DEFAULT_GOAL := help
 
 FLAGS    ?=
+SUBJECT  ?=
 PKG      ?= ./...
 FUZZTIME ?= 10s
 ENGINE   := embedded/engine
@@ -41,7 +42,7 @@ demo: build engine ## Run everything on embedded servers with simulated clients:
 # Tests that need a server or a tool that is not here are left out, and the last lines say which; where CI=true, leaving
 # out is a failure, but for the tests over data sets that cannot be part of this repository.
 .PHONY: test
-test: engine-if-possible check ## Check formatting, vet, run all tests: PKG=./rules TESTFLAGS='-run Lifecycle'
+test: engine-if-possible check ## Check formatting, vet, go.mod, run all tests: PKG=./rules TESTFLAGS='-run Lifecycle'
 	@go test -json -p 2 -timeout 15m $(TESTFLAGS) $(PKG) | go run ./tools/testsummary -may-skip AFTERSHOCK_TESTDATA
 
 .PHONY: engine-if-possible
@@ -49,10 +50,11 @@ engine-if-possible:
 	@if command -v npm >/dev/null; then $(MAKE) engine; else echo "npm is missing: tests that need ClickHouse are left out unless AFTERSHOCK_ENGINE is set" >&2; fi
 
 .PHONY: check
-check: ## Check formatting, and go vet
+check: ## Check formatting, go vet, and that go.mod is tidy
 	@unformatted=$$(gofmt -l .) && \
 		{ [ -z "$$unformatted" ] || { printf 'not formatted; try gofmt -w on:\n%s\n' "$$unformatted" >&2; exit 1; }; }
 	@go vet ./...
+	@go mod tidy -diff || { echo 'go.mod or go.sum is not tidy; try go mod tidy' >&2; exit 1; }
 
 .PHONY: lint
 lint: ## Run golangci-lint, with .golangci.yaml
@@ -87,6 +89,10 @@ bench: engine ## Measure the pipeline on this machine; prints machine and versio
 .PHONY: chaos
 chaos: engine ## Kill, pause, cut and slow everything, then compare with the truth: FLAGS='-records 1000000 -faults 200 -for 35m'
 	@go run ./tools/chaos $(FLAGS)
+
+.PHONY: prove
+prove: $(if $(SUBJECT),engine-if-possible) ## List what can be shown again, or show it beside its bar: SUBJECT=road FLAGS=-json
+	@go run ./tools/prove $(FLAGS) $(SUBJECT)
 
 .PHONY: docs
 docs: build engine ## Write the docs that are generated from the code
