@@ -40,7 +40,7 @@ func TestOperationsNamesEveryMetric(t *testing.T) {
 	consumers.NewMetrics(d)
 	publish.NewMetrics(d)
 	// Metrics of cmd stand in package main, which nothing can import.
-	watch, err := os.ReadFile("../cmd/aftershock/watch.go")
+	watch, err := os.ReadFile("../pipeline/metrics.go")
 	if err != nil {
 		t.Fatal(err)
 	}
