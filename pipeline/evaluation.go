@@ -44,13 +44,13 @@ func (v *evaluation) unapplied(ctx context.Context) ([]churn.FeedbackEvent, erro
 	return unapplied, nil
 }
 
-func (v *evaluation) reply(ctx context.Context, ledgers []*engine.Ledger, feedback []churn.FeedbackEvent) (left []churn.FeedbackEvent, err error) {
+func (v *evaluation) reply(ctx context.Context, ledgers []*engine.Ledger, feedback []churn.FeedbackEvent) (nobodys []churn.FeedbackEvent, err error) {
 	began := v.clock()
-	entries, left, err := v.engine.Answer(ctx, ledgers, feedback)
+	entries, nobodys, err := v.engine.Answer(ctx, ledgers, feedback)
 	for _, entry := range entries {
 		v.appended(entry, began)
 	}
-	return left, err
+	return nobodys, err
 }
 
 // listen applies feedback between ticks until the context ends.
@@ -65,8 +65,8 @@ func (v *evaluation) listen(ctx context.Context) error {
 	}
 }
 
-// sweep answers what people did. A group whose tick is being evaluated is passed by: the others must not wait for it. Where none is,
-// what is about no alert at all is answered too, so that it can be asked for.
+// sweep answers what people did. A group whose tick is being evaluated is passed by: the others must not wait for it. What is about no
+// alert at all is answered too, so that it can be asked for.
 func (v *evaluation) sweep(ctx context.Context) error {
 	unapplied, err := v.unapplied(ctx)
 	if err != nil || len(unapplied) == 0 {
@@ -79,11 +79,11 @@ func (v *evaluation) sweep(ctx context.Context) error {
 			free = append(free, g.Ledger)
 		}
 	}
-	left, err := v.reply(ctx, free, unapplied)
-	if err != nil || len(free) < len(v.groups) {
+	nobodys, err := v.reply(ctx, free, unapplied)
+	if err != nil || len(free) == 0 {
 		return err
 	}
-	for _, f := range left {
+	for _, f := range nobodys {
 		if _, err := v.engine.Apply(ctx, free[0], f); err != nil {
 			return err
 		}

@@ -58,7 +58,8 @@ type Engine struct {
 	Overloaded func(error) bool
 
 	mu      sync.Mutex
-	retired map[string]int // episodes that fingerprints had in other groups, where their rule stood before
+	retired map[string]int             // episodes that fingerprints had in other groups, where their rule stood before
+	denied  map[string]map[string]bool // feedback that is not answered -> the groups that it is not about
 }
 
 // Outage reports whether an error says that a server is away or has no room now, so that the same call may work later.

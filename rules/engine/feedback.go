@@ -66,13 +66,15 @@ func refusal(was alert.Transition, f churn.FeedbackEvent) string {
 }
 
 // Answer applies what people did to the ledger that has the alert, each in an entry of its own, and returns those entries and what is
-// about no alert of these ledgers. Feedback may have been answered since it was read, by a tick or between ticks; and what was
-// known after a tick that is due waits for that tick.
-func (e *Engine) Answer(ctx context.Context, ledgers []*Ledger, feedback []churn.FeedbackEvent) (entries []alert.Entry, left []churn.FeedbackEvent, err error) {
+// about no alert of any group: every group was asked, these ledgers now and the others in earlier calls. Feedback may have been
+// answered since it was read, by a tick or between ticks; and what was known after a tick that is due waits for that tick.
+func (e *Engine) Answer(ctx context.Context, ledgers []*Ledger, feedback []churn.FeedbackEvent) (entries []alert.Entry, nobodys []churn.FeedbackEvent, err error) {
 	for _, f := range feedback {
 		i := slices.IndexFunc(ledgers, func(l *Ledger) bool { _, known := l.before[f.Fingerprint]; return known })
 		if i < 0 {
-			left = append(left, f)
+			if e.deny(f, ledgers) {
+				nobodys = append(nobodys, f)
+			}
 			continue
 		}
 		l := ledgers[i]
@@ -87,7 +89,26 @@ func (e *Engine) Answer(ctx context.Context, ledgers []*Ledger, feedback []churn
 		}
 		entries = append(entries, entry)
 	}
-	return entries, left, nil
+	return entries, nobodys, nil
+}
+
+// deny notes that feedback is about no alert of these ledgers, and reports whether that holds for every group. Groups that evaluate
+// without a pause are never all free at once: each says so when it is.
+func (e *Engine) deny(f churn.FeedbackEvent, ledgers []*Ledger) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	by := e.denied[f.EventID]
+	if by == nil {
+		by = map[string]bool{}
+		if e.denied == nil {
+			e.denied = map[string]map[string]bool{}
+		}
+		e.denied[f.EventID] = by
+	}
+	for _, l := range ledgers {
+		by[l.Group.Name] = true
+	}
+	return len(by) >= len(e.Set.Groups)
 }
 
 // Apply appends the entry that answers one feedback, whatever it is about: what changes nothing is answered too, with the reason,
@@ -112,6 +133,9 @@ func (e *Engine) Apply(ctx context.Context, l *Ledger, f churn.FeedbackEvent) (a
 	if err != nil {
 		return entry, fmt.Errorf("answering feedback %s: %w", f.EventID, err)
 	}
+	e.mu.Lock()
+	delete(e.denied, f.EventID)
+	e.mu.Unlock()
 	l.answer(f.EventID, e.now())
 	return entry, nil
 }
