@@ -42,9 +42,7 @@ func DecodeDeal(value []byte, occurredAt time.Time) (DealClosed, error) {
 				d.Outcome = Outcome(v)
 			}
 		case "currency":
-			if d.Currency = s.text(key); d.Currency != "" && !KnownCurrency(d.Currency) {
-				s.fail(CodeBadValue, key, "%s is not a currency of ISO 4217", shortQuote(d.Currency))
-			}
+			d.Currency = s.currency(key)
 		case "signed_price":
 			d.SignedPrice = s.money(key)
 		case "list_price":
@@ -54,8 +52,7 @@ func DecodeDeal(value []byte, occurredAt time.Time) (DealClosed, error) {
 		case "annual_value":
 			d.AnnualValue = s.money(key)
 		case "term_months":
-			months, _ := s.integer(key, 1, 1200)
-			d.TermMonths = int(months)
+			d.TermMonths = s.months(key)
 		case "closed_at":
 			d.ClosedAt = s.instant(key)
 		case "ends_at":
@@ -71,6 +68,32 @@ func DecodeDeal(value []byte, occurredAt time.Time) (DealClosed, error) {
 		}
 	})
 	s.end()
+	s.completeDeal(&d)
+	if s.err != nil {
+		return DealClosed{}, s.err
+	}
+	if d.ContractID == "" {
+		d.ContractID = d.DealID
+	}
+	d.OccurredAt = firstKnown(d.OccurredAt, occurredAt, d.ClosedAt)
+	return d, nil
+}
+
+func (s *scanner) currency(field string) string {
+	code := s.text(field)
+	if code != "" && !KnownCurrency(code) {
+		s.fail(CodeBadValue, field, "%s is not a currency of ISO 4217", shortQuote(code))
+	}
+	return code
+}
+
+func (s *scanner) months(field string) int {
+	months, _ := s.integer(field, 1, 1200)
+	return int(months)
+}
+
+// completeDeal fails a deal that lacks what it needs, or whose fields contradict one another.
+func (s *scanner) completeDeal(d *DealClosed) {
 	s.require("event_id", d.EventID == "")
 	s.require("deal_id", d.DealID == "")
 	s.require("account_id", d.AccountID == "")
@@ -82,14 +105,6 @@ func DecodeDeal(value []byte, occurredAt time.Time) (DealClosed, error) {
 	if !d.EndsAt.IsZero() && !d.EndsAt.After(d.ClosedAt) {
 		s.fail(CodeBadInterval, "ends_at", "%s is not after closed_at %s", d.EndsAt.Format(time.RFC3339), d.ClosedAt.Format(time.RFC3339))
 	}
-	if s.err != nil {
-		return DealClosed{}, s.err
-	}
-	if d.ContractID == "" {
-		d.ContractID = d.DealID
-	}
-	d.OccurredAt = firstKnown(d.OccurredAt, occurredAt, d.ClosedAt)
-	return d, nil
 }
 
 // DecodeTicket reads one SupportTicket v1 and validates it, as DecodeDeal does for deals.

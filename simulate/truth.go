@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -315,4 +316,18 @@ func (t *ticket) classes() []string {
 		}
 	}
 	return all
+}
+
+// TermsIn reads what really became of contracts out of a file that WriteTruth wrote.
+func TermsIn(path string) ([]churn.Term, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the truth: %w", err)
+	}
+	defer f.Close()
+	terms, err := ReadTerms(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading the truth %s: %w", path, err)
+	}
+	return terms, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -217,4 +218,30 @@ func (f Form) Fill(record churn.DealRecord, score func(*churn.DealClosed) churn.
 		}
 	}
 	return line, nil
+}
+
+// DealIDs are the deals that forms name.
+func DealIDs(forms []Form) []string {
+	ids := make([]string, len(forms))
+	for i, f := range forms {
+		ids[i] = f.DealID
+	}
+	return ids
+}
+
+// FillAll completes the deals of all lines. Where any line is wrong, be it by itself or by its deal, it tells of all that are.
+func FillAll(forms []Form, wrong []RowError, deals map[string]churn.DealRecord, score func(*churn.DealClosed) churn.Hardness) (lines []Filled, err error) {
+	for _, f := range forms {
+		line, err := f.Fill(deals[f.DealID], score)
+		if err != nil {
+			wrong = append(wrong, RowError{Line: f.Line, Reason: err.Error()})
+			continue
+		}
+		lines = append(lines, line)
+	}
+	slices.SortFunc(wrong, func(a, b RowError) int { return a.Line - b.Line })
+	for _, e := range wrong {
+		err = errors.Join(err, e)
+	}
+	return lines, err
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/dial"
 )
 
 // AlertFilter selects alerts. An empty field does not filter.
@@ -49,6 +51,23 @@ func (w *Warehouse) History(ctx context.Context, fingerprint string) (history []
 		return nil, fmt.Errorf("reading the history of alert %s: %w", fingerprint, err)
 	}
 	return history, nil
+}
+
+// outcomePoll is how often an answer to feedback is looked for.
+const outcomePoll = 100 * time.Millisecond
+
+// AwaitOutcome is Outcome, but that it waits for an answer as long as patience lasts.
+func (w *Warehouse) AwaitOutcome(ctx context.Context, id string, patience time.Duration) (outcome string, answered bool, err error) {
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		if outcome, answered, err = w.Outcome(ctx, id); err != nil || answered || patient.Err() != nil {
+			return outcome, answered, err
+		}
+		if err := dial.Sleep(patient, outcomePoll); ctx.Err() != nil {
+			return "", false, err
+		}
+	}
 }
 
 // Outcome returns what became of feedback; answered is false until an entry of the alert log says so.

@@ -138,3 +138,12 @@ func OrNobody(owner string) string {
 	}
 	return owner
 }
+
+// AtRisk is what is at stake, for a person.
+func (t *Transition) AtRisk() string {
+	amount, known := t.ValueAtRisk.Amount.Float64()
+	if !t.ValueAtRisk.Known || !known {
+		return ""
+	}
+	return text.Whole(amount) + " " + t.Currency
+}

@@ -16,7 +16,6 @@ import (
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
-	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/text"
@@ -104,19 +103,10 @@ func alertTable(alerts []alert.Transition) string {
 		if l.StartsAt != nil {
 			since = l.StartsAt.Format(time.DateOnly)
 		}
-		t.AppendRow(table.Row{l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], state, l.Severity, atRisk(a), since, text.Visible(l.Owner), text.Visible(l.Summary), l.Suppressed})
+		t.AppendRow(table.Row{l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], state, l.Severity, a.AtRisk(), since, text.Visible(l.Owner), text.Visible(l.Summary), l.Suppressed})
 	}
 	t.AppendFooter(table.Row{fmt.Sprint(len(alerts), " alerts")})
 	return t.Render()
-}
-
-// atRisk is what is at stake, for a person.
-func atRisk(a alert.Transition) string {
-	amount, known := a.ValueAtRisk.Amount.Float64()
-	if !a.ValueAtRisk.Known || !known {
-		return ""
-	}
-	return text.Whole(amount) + " " + a.Currency
 }
 
 // theAlert finds the one alert whose fingerprint begins so.
@@ -249,9 +239,12 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 				fmt.Fprintf(c.OutOrStdout(), "said; the holder will apply it\n")
 				return nil
 			}
-			outcome, err := awaitOutcome(c.Context(), w, f.EventID, wait)
-			if err != nil {
+			outcome, answered, err := w.AwaitOutcome(c.Context(), f.EventID, wait)
+			switch {
+			case err != nil:
 				return err
+			case !answered:
+				return fmt.Errorf("it was sent, and not applied within %s: is `aftershock run` up? It will be applied when it is; --wait waits longer", wait)
 			}
 			if outcome != churn.FeedbackApplied {
 				return fmt.Errorf("%s %s changed nothing: %s", name, f.Fingerprint[:alert.Shown], outcome)
@@ -296,22 +289,4 @@ func say(ctx context.Context, config pipeline.Config, f churn.Feedback) error {
 		return err
 	}
 	return p.Flush(ctx)
-}
-
-const outcomePoll = 100 * time.Millisecond
-
-func awaitOutcome(ctx context.Context, w *warehouse.Warehouse, id string, patience time.Duration) (string, error) {
-	deadline := clock().Add(patience)
-	for {
-		outcome, answered, err := w.Outcome(ctx, id)
-		if err != nil || answered {
-			return outcome, err
-		}
-		if clock().After(deadline) {
-			return "", fmt.Errorf("it was sent, and not applied within %s: is `aftershock run` up? It will be applied when it is; --wait waits longer", patience)
-		}
-		if err := dial.Sleep(ctx, outcomePoll); err != nil {
-			return "", err
-		}
-	}
 }

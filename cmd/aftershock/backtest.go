@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/outcomes"
 	"github.com/aftershock/aftershock/demo"
+	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/rules/past"
 	"github.com/aftershock/aftershock/simulate"
@@ -25,8 +24,8 @@ import (
 var _ past.Prefetcher = (*warehouse.Past)(nil)
 
 func rulesBacktest() *cobra.Command {
-	var from, to, schedule, horizon, truth, page string
-	var files, others []string
+	var o backtestOptions
+	var truth, page string
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "backtest --from TIME [--to TIME]", Short: "Run rules over the past: when would each have fired?", Args: cobra.NoArgs,
@@ -37,12 +36,12 @@ says how.`,
 		Example: "  aftershock rules backtest --from 2025-01-01\n  aftershock rules backtest --from 2025-01-01 --rules mine.yaml --compare milder.yaml --html past.html",
 	}
 	f := c.Flags()
-	f.StringVar(&from, "from", "", "ticks after this: a date, or an RFC 3339 time")
-	f.StringVar(&to, "to", "", "ticks until this (default: now)")
-	f.StringSliceVar(&files, "rules", nil, "rule files or folders (default: those of the configuration)")
-	f.StringSliceVar(&others, "compare", nil, "other rule files or folders, to be held against the first")
-	f.StringVar(&schedule, "schedule", "", "replaces every group's schedule, such as \"0 6 * * *\" for each day at 06:00")
-	f.StringVar(&horizon, "horizon", "180d", "how far an alert looks ahead: a contract that goes wrong later was not foretold")
+	f.StringVar(&o.from, "from", "", "ticks after this: a date, or an RFC 3339 time")
+	f.StringVar(&o.to, "to", "", "ticks until this (default: now)")
+	f.StringSliceVar(&o.rules, "rules", nil, "rule files or folders (default: those of the configuration)")
+	f.StringSliceVar(&o.compare, "compare", nil, "other rule files or folders, to be held against the first")
+	f.StringVar(&o.schedule, "schedule", "", "replaces every group's schedule, such as \"0 6 * * *\" for each day at 06:00")
+	f.StringVar(&o.horizon, "horizon", "180d", "how far an alert looks ahead: a contract that goes wrong later was not foretold")
 	f.StringVar(&truth, "truth", "", "what really became of simulated contracts, as simulate --truth wrote it (default: the view outcomes)")
 	f.StringVar(&page, "html", "", "write a page with a timeline to this file, too")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
@@ -51,45 +50,13 @@ says how.`,
 		if err != nil {
 			return err
 		}
-		b := past.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: clock().UTC()}
-		if from == "" {
-			return usageError{errors.New("--from is missing: a date such as 2025-01-31, or an RFC 3339 time")}
-		}
-		if b.From, err = instantOf("--from", from); err != nil {
+		b, span, err := o.read(config)
+		if err != nil {
 			return err
-		}
-		if to != "" {
-			if b.To, err = instantOf("--to", to); err != nil {
-				return err
-			}
-		}
-		if !b.To.After(b.From) {
-			return usageError{fmt.Errorf("--to %s is not after --from %s", b.To.Format(time.RFC3339), b.From.Format(time.RFC3339))}
-		}
-		if schedule != "" {
-			if _, err := rules.ParseSchedule(schedule, time.UTC); err != nil {
-				return usageError{fmt.Errorf("--schedule: %w", err)}
-			}
-			b.Schedule = schedule
-		}
-		if len(files) == 0 {
-			files = config.Evaluate.Rules
-		}
-		if b.Set, err = rules.LoadOrBuiltin(files); err != nil {
-			return err
-		}
-		if len(others) > 0 {
-			if b.Compare, err = rules.LoadOrBuiltin(others); err != nil {
-				return err
-			}
-		}
-		span := outcomes.Span{From: b.From, To: b.To}
-		if span.Horizon, err = rules.ParseDuration(horizon); err != nil {
-			return usageError{fmt.Errorf("--horizon: %w", err)}
 		}
 		r := &past.Foretold{}
 		if truth != "" { // read first: a backtest may take minutes
-			if r.Terms, err = readTruth(truth); err != nil {
+			if r.Terms, err = simulate.TermsIn(truth); err != nil {
 				return err
 			}
 		}
@@ -121,17 +88,52 @@ says how.`,
 	return c
 }
 
-func readTruth(path string) ([]churn.Term, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the truth: %w", err)
+// backtestOptions are what of a backtest a person says on the command line.
+type backtestOptions struct {
+	from, to, schedule, horizon string
+	rules, compare              []string
+}
+
+// read joins what was said with the configuration.
+func (o backtestOptions) read(config pipeline.Config) (b past.Backtest, span outcomes.Span, err error) {
+	b = past.Backtest{HoldoutShare: config.Evaluate.HoldoutShare, Schedule: config.Evaluate.Schedule, To: clock().UTC()}
+	if o.from == "" {
+		return b, span, usageError{errors.New("--from is missing: a date such as 2025-01-31, or an RFC 3339 time")}
 	}
-	defer f.Close()
-	terms, err := simulate.ReadTerms(f)
-	if err != nil {
-		return nil, fmt.Errorf("reading the truth %s: %w", path, err)
+	if b.From, err = instantOf("--from", o.from); err != nil {
+		return b, span, err
 	}
-	return terms, nil
+	if o.to != "" {
+		if b.To, err = instantOf("--to", o.to); err != nil {
+			return b, span, err
+		}
+	}
+	if !b.To.After(b.From) {
+		return b, span, usageError{fmt.Errorf("--to %s is not after --from %s", b.To.Format(time.RFC3339), b.From.Format(time.RFC3339))}
+	}
+	if o.schedule != "" {
+		if _, err := rules.ParseSchedule(o.schedule, time.UTC); err != nil {
+			return b, span, usageError{fmt.Errorf("--schedule: %w", err)}
+		}
+		b.Schedule = o.schedule
+	}
+	files := o.rules
+	if len(files) == 0 {
+		files = config.Evaluate.Rules
+	}
+	if b.Set, err = rules.LoadOrBuiltin(files); err != nil {
+		return b, span, err
+	}
+	if len(o.compare) > 0 {
+		if b.Compare, err = rules.LoadOrBuiltin(o.compare); err != nil {
+			return b, span, err
+		}
+	}
+	span = outcomes.Span{From: b.From, To: b.To}
+	if span.Horizon, err = rules.ParseDuration(o.horizon); err != nil {
+		return b, span, usageError{fmt.Errorf("--horizon: %w", err)}
+	}
+	return b, span, nil
 }
 
 // backtest runs over the past that a warehouse holds.

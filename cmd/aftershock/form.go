@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -44,32 +43,15 @@ func importForm() *cobra.Command {
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
 			}
-			ids := make([]string, len(forms))
-			for i, f := range forms {
-				ids[i] = f.DealID
-			}
-			deals, err := w.NewestDeals(c.Context(), ids)
+			deals, err := w.NewestDeals(c.Context(), sources.DealIDs(forms))
 			if err != nil {
 				return fmt.Errorf("reading the deals that the form names: %w", err)
 			}
-			for _, f := range forms {
-				line, err := f.Fill(deals[f.DealID], enrichment.Score)
-				if err != nil {
-					wrong = append(wrong, sources.RowError{Line: f.Line, Reason: err.Error()})
-					continue
-				}
-				lines = append(lines, line)
+			if lines, err = sources.FillAll(forms, wrong, deals, enrichment.Score); err != nil {
+				return fmt.Errorf("importing %s: nothing was sent, for some lines are wrong:\n%w", args[0], err)
 			}
 			return nil
 		})
-		if len(wrong) > 0 {
-			slices.SortFunc(wrong, func(a, b sources.RowError) int { return a.Line - b.Line })
-			errs := make([]error, len(wrong))
-			for i, e := range wrong {
-				errs[i] = e
-			}
-			err = errors.Join(fmt.Errorf("importing %s: nothing was sent, for some lines are wrong:\n%w", args[0], errors.Join(errs...)), err)
-		}
 		if err != nil {
 			return err
 		}

@@ -186,12 +186,6 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 			if err != nil {
 				return nil, err
 			}
-			for _, t := range entry.Transitions {
-				reached[t.Rule][t.Reason] = true
-				if t.State == alert.Resolved && !engine.OfRule(t) {
-					standing = append(standing, t)
-				}
-			}
 			for _, run := range entry.Runs {
 				switch run.Status {
 				case alert.RunError:
@@ -200,15 +194,28 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 					noData = append(noData, run)
 				}
 			}
-			for _, fingerprint := range slices.Sorted(maps.Keys(l.Standing())) {
-				if t := l.Standing()[fingerprint]; t.State.Open() || t.State == alert.Pending {
-					standing = append(standing, t)
-				}
-			}
+			standing = append(standing, stands(l, entry, reached)...)
 		}
 		failures = append(failures, compare(instant, standing, noData)...)
 	}
 	return failures, nil
+}
+
+// stands are the alerts of a group that a test can expect after an entry: those that ended by it, and those that are open. It notes
+// which reasons were reached.
+func stands(l *engine.Ledger, entry alert.Entry, reached map[string]map[string]bool) (standing []alert.Transition) {
+	for _, t := range entry.Transitions {
+		reached[t.Rule][t.Reason] = true
+		if t.State == alert.Resolved && !engine.OfRule(t) {
+			standing = append(standing, t)
+		}
+	}
+	for _, fingerprint := range slices.Sorted(maps.Keys(l.Standing())) {
+		if t := l.Standing()[fingerprint]; t.State.Open() || t.State == alert.Pending {
+			standing = append(standing, t)
+		}
+	}
+	return standing
 }
 
 // answer applies feedback to the alert of its rule, at once: the instants of a test are not those of the schedule.
