@@ -85,6 +85,9 @@ var renamed = map[string]struct{ to, why string }{
 	"TestRunUntilTakesTicksInTheOrderOfTime": {"TestCatchingUpTakesTicksInTheOrderOfTime", "the loop is the leader's, which catches up"},
 	"TestChunksCoverEverythingWithinBounds":  {"TestBatchesCoverEverythingWithinBounds", "chunk and block are one word, batch"},
 	"TestABlockKeepsEveryValue":              {"TestABatchKeepsEveryValue", "chunk and block are one word, batch"},
+	"TestTwoHolders":                         {"TestTwoLeaders", "the process that holds the control partition is the leader"},
+	"TestAWokenHolderChangesNothing":         {"TestAWokenLeaderChangesNothing", "the process that holds the control partition is the leader"},
+	"TestADeadUpkeepLeavesNothing":           {"TestADeadUpdateLeavesNothing", "links are updated; upkeep was a word of its own for it"},
 	"FuzzEach":                               {"FuzzRecords", "the records of a fetch are an iterator, and nothing is called for each"},
 }
 
