@@ -23,7 +23,7 @@ func goldenHistory(ctx context.Context, e *evidence) (value, error) {
 	if commits[0] == "" {
 		return value{}, fmt.Errorf("no commit has %s", golden)
 	}
-	v := value{text: fmt.Sprintf("%d commits, %d after the first", len(commits), len(commits)-1), met: true, details: commits[:1]}
+	v := value{text: fmt.Sprintf("%d changes after the first commit that has it", len(commits)-1), met: true, details: commits[:1]}
 	for _, commit := range commits[1:] {
 		hash, _, _ := strings.Cut(commit, " ")
 		message, err := e.git(ctx, "log", "-1", "--format=%B", hash)

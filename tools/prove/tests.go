@@ -85,6 +85,9 @@ var renamed = map[string]struct{ to, why string }{
 	"TestRunUntilTakesTicksInTheOrderOfTime": {"TestCatchingUpTakesTicksInTheOrderOfTime", "the loop is the leader's, which catches up"},
 	"TestChunksCoverEverythingWithinBounds":  {"TestBatchesCoverEverythingWithinBounds", "chunk and block are one word, batch"},
 	"TestABlockKeepsEveryValue":              {"TestABatchKeepsEveryValue", "chunk and block are one word, batch"},
+	"TestTwoHolders":                         {"TestTwoLeaders", "the process that holds the control partition is the leader"},
+	"TestAWokenHolderChangesNothing":         {"TestAWokenLeaderChangesNothing", "the process that holds the control partition is the leader"},
+	"TestADeadUpkeepLeavesNothing":           {"TestADeadUpdateLeavesNothing", "links are updated; upkeep was a word of its own for it"},
 	"FuzzEach":                               {"FuzzRecords", "the records of a fetch are an iterator, and nothing is called for each"},
 }
 
@@ -177,7 +180,7 @@ var roadLong = subject{"road-long", "the tests that stand, and how long they tak
 func wholeRun(ctx context.Context, e *evidence) (value, error) {
 	busy := loadAverage()
 	var said bytes.Buffer
-	c := prepare(ctx, e.root, os.Environ(), "make", "test", "TESTFLAGS=-count=1")
+	c := prepare(ctx, e.root, os.Environ(), "make", "test", "TESTFLAGS=-count=1", "PKG=./...") // whatever the environment says
 	c.Stdout, c.Stderr = &said, os.Stderr
 	began := time.Now()
 	err := c.Run()
