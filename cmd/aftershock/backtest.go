@@ -21,8 +21,6 @@ import (
 	"github.com/aftershock/aftershock/warehouse"
 )
 
-var _ past.Prefetcher = (*warehouse.Past)(nil)
-
 func rulesBacktest() *cobra.Command {
 	var o backtestOptions
 	var truth, page string

@@ -16,6 +16,9 @@ import (
 	"github.com/aftershock/aftershock/warehouse"
 )
 
+// A backtest asks whether its warehouse can prefetch: one that cannot any more would only be slow.
+var _ past.Prefetcher = (*warehouse.Past)(nil)
+
 // TestThePastIsWhatItWas: a pipeline goes through a year month by month, and knows nothing of the months to come; people act in the
 // middle of it. Afterwards, with late facts and corrections of all months there, a backtest of the year says the same, tick for
 // tick and transition for transition.

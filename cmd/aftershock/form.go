@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/sources"
 	"github.com/aftershock/aftershock/warehouse"
 )
@@ -38,20 +39,23 @@ func importForm() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var lines []sources.Filled
-		err = withWarehouse(c, func(w *warehouse.Warehouse) error {
+		var deals map[string]churn.DealRecord
+		err = withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
 			if err := w.CheckSchema(c.Context()); err != nil {
 				return err
 			}
-			deals, err := w.NewestDeals(c.Context(), sources.DealIDs(forms))
-			if err != nil {
-				return fmt.Errorf("reading the deals that the form names: %w", err)
+			if deals, err = w.NewestDeals(c.Context(), sources.DealIDs(forms)); err != nil {
+				err = fmt.Errorf("reading the deals that the form names: %w", err)
 			}
-			if lines, err = sources.FillAll(forms, wrong, deals, enrichment.Score); err != nil {
-				return fmt.Errorf("importing %s: nothing was sent, for some lines are wrong:\n%w", args[0], err)
-			}
-			return nil
+			return err
 		})
+		if err != nil {
+			forms = nil // what is wrong with a line by itself is told all the same
+		}
+		lines, mistakes := sources.FillAll(forms, wrong, deals, enrichment.Score)
+		if mistakes != nil {
+			err = errors.Join(fmt.Errorf("importing %s: nothing was sent, for some lines are wrong:\n%w", args[0], mistakes), err)
+		}
 		if err != nil {
 			return err
 		}
