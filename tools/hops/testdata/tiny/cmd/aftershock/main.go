@@ -11,11 +11,13 @@ func main() {
 	}
 	sum := 0
 	store.Each(store.Sorted(all), func(r *store.Record) { sum += r.Key })
-	done := make(chan int)
+	done, over := make(chan int), make(chan struct{})
 	go func() {
+		defer close(over)
 		done <- batch.Add(all[0])
 	}()
 	<-done
+	<-over // a send is noted once it is made: the program must not have ended by then
 }
 
 func take(all *[]store.Record, r store.Record) { *all = append(*all, r) }
