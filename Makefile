@@ -10,7 +10,7 @@ MAKEFLAGS  += --no-print-directory
 
 FLAGS    ?=
 SUBJECT  ?=
-PKG      ?= ./...
+PKG      ?= $(SLOW) ./...
 FUZZTIME ?= 10s
 ENGINE   := embedded/engine
 STAMP    := $(ENGINE)/node_modules/.fetched
@@ -39,11 +39,17 @@ $(STAMP): $(ENGINE)/package.json $(ENGINE)/package-lock.json
 demo: build engine ## Run everything on embedded servers with simulated clients: FLAGS='--once --json'
 	@bin/aftershock demo $(FLAGS)
 
+# The packages whose tests take longest, so that they begin first.
+SLOW := ./cmd/aftershock ./tools/chaos ./warehouse
+
+# Servers of tests keep their files in memory where there is enough of it: on a disk, files are a third of the work.
+MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 6000000 { print "/dev/shm" }')
+
 # Tests that need a server or a tool that is not here are left out, and the last lines say which; where CI=true, leaving
 # out is a failure, but for the tests over data sets that cannot be part of this repository.
 .PHONY: test
 test: engine-if-possible check ## Check formatting, vet, go.mod, run all tests: PKG=./rules TESTFLAGS='-run Lifecycle'
-	@go test -json -p 2 -timeout 15m $(TESTFLAGS) $(PKG) | go run ./tools/testsummary -may-skip AFTERSHOCK_TESTDATA
+	@TMPDIR=$${TMPDIR:-$(MEMORY)} go test -json -vet=off -p 2 -timeout 15m $(TESTFLAGS) $(PKG) | go run ./tools/testsummary -may-skip AFTERSHOCK_TESTDATA
 
 .PHONY: engine-if-possible
 engine-if-possible:

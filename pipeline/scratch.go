@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/aftershock/aftershock/broker"
@@ -16,17 +15,14 @@ import (
 	"github.com/aftershock/aftershock/warehouse"
 )
 
-// Scratch is a warehouse to play in: an embedded server, a fresh database for each reset.
+// Scratch is a warehouse to play in, on an embedded server of its own.
 type Scratch struct {
 	*warehouse.Warehouse
 	server     *embedded.ClickHouse
-	config     warehouse.Config
 	enrichment consumers.Enrichment
 	links      *warehouse.Links
 	offsets    map[churn.TopicPartition]int64
 }
-
-var scratches atomic.Int64
 
 func OpenScratch(ctx context.Context, config Config) (*Scratch, error) {
 	enrichment, err := config.Models.Enrichment()
@@ -37,31 +33,31 @@ func OpenScratch(ctx context.Context, config Config) (*Scratch, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scratch{server: server, config: warehouse.DefaultConfig(), enrichment: enrichment}
-	s.config.Addr, s.config.ReportingCurrency = server.Addr(), config.ClickHouse.ReportingCurrency
-	if err := s.Reset(ctx); err != nil {
+	c := warehouse.DefaultConfig()
+	c.Addr, c.ReportingCurrency = server.Addr(), config.ClickHouse.ReportingCurrency
+	w, err := warehouse.Open(c, time.Now)
+	if err != nil {
 		return nil, errors.Join(err, server.Stop(context.WithoutCancel(ctx)))
+	}
+	s := &Scratch{Warehouse: w, server: server, enrichment: enrichment}
+	err = w.Migrate(ctx)
+	if err == nil {
+		err = s.Reset(ctx)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
 	}
 	return s, nil
 }
 
-// Reset empties the scratch by moving to a fresh database.
-func (s *Scratch) Reset(ctx context.Context) error {
-	if s.Warehouse != nil {
-		if err := s.Warehouse.Close(); err != nil {
-			return err
-		}
-	}
-	s.config.Database = fmt.Sprintf("scratch_%d", scratches.Add(1))
-	w, err := warehouse.Open(s.config, time.Now)
-	if err != nil {
+// Reset empties the scratch.
+func (s *Scratch) Reset(ctx context.Context) (err error) {
+	if err := s.Forget(ctx); err != nil {
 		return err
 	}
-	s.Warehouse, s.offsets = w, map[churn.TopicPartition]int64{}
-	if err := w.Migrate(ctx); err != nil {
-		return err
-	}
-	s.links, err = w.OpenLinks(ctx, "scratch")
+	s.offsets = map[churn.TopicPartition]int64{}
+	s.links, err = s.OpenLinks(ctx, "scratch")
 	return err
 }
 
@@ -114,8 +110,6 @@ func (s *Scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 }
 
 func (s *Scratch) Close() {
-	if s.Warehouse != nil {
-		_ = s.Warehouse.Close()
-	}
+	_ = s.Warehouse.Close()
 	_ = s.server.Stop(context.Background())
 }

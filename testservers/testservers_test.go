@@ -1,6 +1,7 @@
 package testservers_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -51,5 +52,50 @@ func TestBrokersAnswer(t *testing.T) {
 				t.Fatal(err, created)
 			}
 		})
+	}
+}
+
+func TestAMigratedDatabaseIsUsedAgainAsItWas(t *testing.T) {
+	db := testservers.Connect(t, "default")
+	do := func(statements ...string) {
+		t.Helper()
+		for _, s := range statements {
+			if err := db.Exec(t.Context(), s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+	}
+	migrations := 0
+	migrate := func(name string) error {
+		migrations++
+		do("CREATE DATABASE "+name, "CREATE TABLE "+name+".ledger (n UInt8) ENGINE = MergeTree ORDER BY n", "INSERT INTO "+name+".ledger VALUES (1)",
+			"CREATE TABLE "+name+".facts (n UInt8) ENGINE = MergeTree ORDER BY n", "CREATE TABLE "+name+".overlooked (n UInt8) ENGINE = MergeTree ORDER BY n")
+		return nil
+	}
+	forget := func(name string) error {
+		do("TRUNCATE TABLE " + name + ".facts")
+		return nil
+	}
+	first, done := testservers.Migrated(t, migrate, forget)
+	do("INSERT INTO " + first + ".facts VALUES (1)")
+	other, otherDone := testservers.Migrated(t, migrate, forget)
+	if other == first {
+		t.Fatal("two have the same database")
+	}
+	done()
+	again, done := testservers.Migrated(t, migrate, forget)
+	var left uint64
+	if err := db.QueryRow(t.Context(), "SELECT count() FROM "+again+".facts").Scan(&left); err != nil || again != first || left != 0 || migrations != 2 {
+		t.Fatalf("%v: %s after %s, with %d facts, after %d migrations", err, again, first, left, migrations)
+	}
+	otherDone()
+	for _, change := range []string{"ALTER TABLE %s.facts ADD COLUMN m UInt8", "ALTER TABLE %s.facts MODIFY SETTING non_replicated_deduplication_window = 10",
+		"CREATE TABLE %s.more (n UInt8) ENGINE = MergeTree ORDER BY n", "DROP TABLE %s.overlooked", "INSERT INTO %s.ledger VALUES (2)", "INSERT INTO %s.overlooked VALUES (1)"} {
+		do(fmt.Sprintf(change, again))
+		changed := again
+		done()
+		if again, done = testservers.Migrated(t, migrate, forget); again == changed {
+			t.Errorf("a database is used again after %s", change)
+		}
 	}
 }

@@ -47,7 +47,7 @@ func TestEveryRowIsStoredOnce(t *testing.T) {
 // An insert whose connection is cut after any number of bytes, in whichever of its batches, stores all of its rows or none, and a
 // repeat with the same token completes it.
 func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
-	w := open(t)
+	w := migrated(t) // the server may still be at one that was cut
 	const batches, rows = 4, 3000
 	for try, after := range []int64{0, 200, 1_000, 50_000, 400_000, 1_000_000, 2_000_000, 3_000_000, 1 << 40} {
 		var all []churn.Batch[churn.DealEvent]
@@ -234,7 +234,7 @@ func TestStatementsDeclareTheRowsThatTheyAreSent(t *testing.T) {
 
 // A server that was restarted has closed the connections that lay idle: the next insert takes another one, and does not fail.
 func TestAnInsertAfterARestartSucceeds(t *testing.T) {
-	w := open(t)
+	w := migrated(t) // the server may still be at an insert whose connection was ended
 	c := w.config
 	var restart func()
 	c.Addr, restart = restarting(t, w.config.Addr)

@@ -202,7 +202,6 @@ func TestLinksEqualBruteForce(t *testing.T) {
 		var all []fact
 		brute := &bruteForce{}
 		said := map[time.Time]string{}
-		instants := []time.Time{}
 		for range rapid.IntRange(1, 4).Draw(rt, "batches") {
 			known = known.Add(time.Hour)
 			var batch []fact
@@ -212,7 +211,6 @@ func TestLinksEqualBruteForce(t *testing.T) {
 					at = known.Add(-time.Duration(rapid.IntRange(0, 8).Draw(rt, "earlier")) * 30 * time.Minute)
 				}
 				batch = append(batch, drawFact(rt, prefix, len(all)+len(batch), at))
-				instants = append(instants, at)
 			}
 			if len(all) > 0 && rapid.Bool().Draw(rt, "duplicate") {
 				batch = append(batch, rapid.SampledFrom(all).Draw(rt, "copy"))
@@ -230,7 +228,7 @@ func TestLinksEqualBruteForce(t *testing.T) {
 				said[known] = signals(t, w, prefix, known)
 			}
 		}
-		for _, at := range instants {
+		for at := range instantsOf(all) {
 			if diff := cmp.Diff(brute.rowsAt(at), storedRows(t, w, prefix+"-", at)); diff != "" {
 				rt.Fatalf("rows as known at %s (-brute force +stored):\n%s", at, diff)
 			}

@@ -63,6 +63,7 @@ func TestLinks(t *testing.T) {
 		}
 		for order, play := range orders {
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar")+"/"+order, func(t *testing.T) {
+				t.Parallel()
 				w := open(t)
 				checked := 0
 				for _, part := range archive.Files {
@@ -123,6 +124,7 @@ func TestATopicMadeAnew(t *testing.T) {
 	} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restart: %t", name, restart), func(t *testing.T) {
+				t.Parallel()
 				w := open(t)
 				f := newFeed(t, w)
 				f.store(parseFacts(t, old)...)

@@ -7,13 +7,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/testservers"
 )
 
 const schemaText = `SELECT format('{} {}', name, create_table_query) FROM system.tables WHERE database = currentDatabase() ORDER BY name`
 
 func TestMigrateTwiceChangesNothing(t *testing.T) {
-	w := open(t)
+	w := migrated(t)
 	before := lines(t, w, schemaText, now())
 	if err := w.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -34,7 +35,7 @@ func TestMigrateTwiceChangesNothing(t *testing.T) {
 
 // Every state that a migration can leave behind leads to the same schema.
 func TestMigrateFromEveryState(t *testing.T) {
-	fresh := open(t)
+	fresh := migrated(t)
 	want := schemaOf(t, fresh)
 	_, provider, err := fresh.migrations()
 	if err != nil {
@@ -138,5 +139,36 @@ func TestSchemaThatIsNotThere(t *testing.T) {
 	}
 	if err := w.Migrate(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// What Forget leaves is what migrating made: also a token that was seen before stores its rows.
+func TestForgottenIsAsNew(t *testing.T) {
+	w := migrated(t)
+	sizes := "SELECT concat(name, ' ', toString(total_rows)) FROM system.tables WHERE database = currentDatabase() AND total_rows > 0 ORDER BY name"
+	fresh := lines(t, w, sizes, now())
+	for range 2 {
+		first := newFeed(t, w)
+		first.store(parseFacts(t, `
+			deal 2024-01-01 {"deal_id":"d","account_id":"a","closed_at":"2024-01-01"}
+			ticket 2024-02-01 {"ticket_id":"t","account_id":"a","opened_at":"2024-02-01","category":"attempt"}`)...)
+		if got := first.update(); got.Links == 0 {
+			t.Errorf("nothing was linked: %+v", got)
+		}
+		for range 2 {
+			batch := batchOf(w.NewDealBlock, churn.DealEvent{DealClosed: churn.DealClosed{AccountID: "b", EventID: "e", ClosedAt: now()}})
+			if err := w.InsertDeals(t.Context(), "token", now(), []churn.Batch[churn.DealEvent]{batch}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := lines(t, w, "SELECT toString(count()) FROM deal_events", now()); got != "2\n" {
+			t.Errorf("%sdeals are stored", got)
+		}
+		if err := w.Forget(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := lines(t, w, sizes, now()); got != fresh {
+			t.Errorf("what was stored is still there:\n%s", got)
+		}
 	}
 }

@@ -39,7 +39,8 @@ func TestSnapshotsAnswerAsTheViews(t *testing.T) {
 	}
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		w := open(t)
+		w, done := borrow(t)
+		defer done()
 		f := newFeed(t, w)
 		round++
 		begin := time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)

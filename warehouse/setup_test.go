@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,29 @@ func now() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 // open returns a migrated warehouse in a database of its own.
 func open(t testing.TB) *Warehouse {
 	t.Helper()
+	w, done := borrow(t)
+	t.Cleanup(done)
+	return w
+}
+
+// borrow is open for a test that takes many, one after the other. Nothing may be under way when it is done with one.
+func borrow(t testing.TB) (w *Warehouse, done func()) {
+	t.Helper()
+	name, release := testservers.Migrated(t, func(database string) error {
+		w := connected(t, database)
+		defer w.Close()
+		return w.Migrate(t.Context())
+	}, func(string) error { return w.Forget(context.WithoutCancel(t.Context())) })
+	w = connected(t, name)
+	return w, func() {
+		release()
+		w.Close()
+	}
+}
+
+// migrated is a warehouse whose database came from nothing just now, and is nobody else's afterwards.
+func migrated(t testing.TB) *Warehouse {
+	t.Helper()
 	w := unmigrated(t)
 	if err := w.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -36,14 +60,19 @@ func open(t testing.TB) *Warehouse {
 // unmigrated is a warehouse whose database does not exist yet.
 func unmigrated(t testing.TB) *Warehouse {
 	t.Helper()
+	w := connected(t, fmt.Sprintf("test_%d", databases.Add(1)))
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+func connected(t testing.TB, database string) *Warehouse {
+	t.Helper()
 	c := DefaultConfig()
-	c.Addr = testservers.ClickHouse(t).Addr
-	c.Database = fmt.Sprintf("test_%d", databases.Add(1))
+	c.Addr, c.Database = testservers.ClickHouse(t).Addr, database
 	w, err := Open(c, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.Close() })
 	return w
 }
 

@@ -23,6 +23,7 @@ var _ past.Prefetcher = (*warehouse.Past)(nil)
 // middle of it. Afterwards, with late facts and corrections of all months there, a backtest of the year says the same, tick for
 // tick and transition for transition.
 func TestThePastIsWhatItWas(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	s := newServer(t)
 	s.config.Evaluate.HoldoutShare = 0.2
@@ -136,6 +137,7 @@ func stamp(at time.Time) string {
 // TestNoRuleSeesTheFuture: what every rule of the pack answers as of an instant is the same whether or not the warehouse holds what
 // became known later: new facts, facts that happened before the instant and came late, and corrections of what was known.
 func TestNoRuleSeesTheFuture(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	s := newServer(t)
 	world := simulate.DefaultConfig()

@@ -91,6 +91,7 @@ func (f *forgetful) NoteReplays(ctx context.Context, replays []churn.Replay) err
 }
 
 func TestReplayThatDiesHalfWay(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	p := pipelineOf(t, s)
 	const n = 1200 // batches of 500
@@ -114,6 +115,7 @@ func TestReplayThatDiesHalfWay(t *testing.T) {
 
 // A replay that died is followed by one that finds its records stored: they are accepted, though nobody noted them.
 func TestReplayFindsWhatIsStored(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	p := pipelineOf(t, s)
 	replay := refusedDeals(t, s, p, 20)
@@ -131,6 +133,7 @@ func TestReplayFindsWhatIsStored(t *testing.T) {
 }
 
 func TestTwoReplaysAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	p := pipelineOf(t, s)
 	replay := refusedDeals(t, s, p, 600)
@@ -164,6 +167,7 @@ func (picky) InsertDeals(context.Context, string, time.Time, []churn.Batch[churn
 }
 
 func TestReplayThatIsRefusedAgain(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	p := pipelineOf(t, s)
 	const n = 10
@@ -176,7 +180,7 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 			fmt.Sprintf("%d\t%d\t%d", n, n*(round+1), n*(round+1)))
 	}
 	var groups []warehouse.DeadLetterGroup
-	if err := json.Unmarshal([]byte(command(t, "deadletter", "list", "--json")), &groups); err != nil {
+	if err := json.Unmarshal([]byte(s.command(t, "deadletter", "list", "--json")), &groups); err != nil {
 		t.Fatal(err)
 	}
 	if len(groups) != 2 || groups[0].Code != churn.CodeRefusedByStore || groups[0].Open != n || groups[0].RefusedAgain != n || groups[0].Replays != 2*n ||
@@ -214,6 +218,7 @@ func TestReplayThatIsRefusedAgain(t *testing.T) {
 
 // Feedback that was refused, mended and replayed is seen as accepted, by the next replay and in the list.
 func TestAReplayOfFeedbackIsAccepted(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	p := pipelineOf(t, s)
 	out := broker.NewProducer(p.Kafka)

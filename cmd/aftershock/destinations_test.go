@@ -20,6 +20,7 @@ import (
 // TestAlertmanagerShowsWhatTheLogSays: the whole road to a real Alertmanager, in two runs of which the second is a restart. What
 // it shows in the end is what people were told of and is not over; the holdout is not among it.
 func TestAlertmanagerShowsWhatTheLogSays(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	const quiet = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 	server := testservers.Alertmanager(t, alertmanager.Options{Config: quiet})

@@ -13,6 +13,7 @@ import (
 // TestHardnessDriftIsRarelyWrong looks on 52 Mondays at 200 teams whose deals are drawn from one distribution for ever, one deal a week:
 // whoever is told is told by chance.
 func TestHardnessDriftIsRarelyWrong(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	set, err := rules.LoadFiles(rules.Builtin())
 	if err != nil {

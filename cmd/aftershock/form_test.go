@@ -14,6 +14,7 @@ import (
 // TestFormMakesAnUnknownDealHard: a deal of which the CRM knew only prices is completed by the form, and its hand-off fires with a
 // brief of what the form says.
 func TestFormMakesAnUnknownDealHard(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	closed := time.Now().Add(-48 * time.Hour).UTC().Truncate(time.Second)
 	record := func(deal, account string) simulate.Record {
@@ -45,15 +46,13 @@ func TestFormMakesAnUnknownDealHard(t *testing.T) {
 	events := func() string { return s.sql(t, "SELECT uniqExact(event_id) FROM deal_events") }
 	const good = "D-1,A-1,100000.00,3,-0.8,payment terms = 9000; seats = 12000.50,price protection; exit clause; named support,none\n"
 
-	bad := rootCommand()
-	bad.SetArgs([]string{"import", "form", form(good + "D-2,A-1,1,,,,,\nD-9,A-9,1,,,,,\nD-2,A-2,,,5,,,\n")})
-	err := bad.ExecuteContext(t.Context())
+	err := s.refused(t, "import", "form", form(good+"D-2,A-1,1,,,,,\nD-9,A-9,1,,,,,\nD-2,A-2,,,5,,,\n"))
 	for _, want := range []string{"line 3: deal D-2 belongs to account A-2, not to A-1", "line 4: deal D-9 is not in the warehouse", `line 5: tone "5"`, "nothing was sent"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("not said: %s\nsaid: %v", want, err)
 		}
 	}
-	if dry := command(t, "import", "form", "--dry-run", form(good)); !strings.Contains(dry, "unknown") || !strings.Contains(dry, "hard") || !strings.Contains(dry, "1 deals would be corrected; nothing was sent") {
+	if dry := s.command(t, "import", "form", "--dry-run", form(good)); !strings.Contains(dry, "unknown") || !strings.Contains(dry, "hard") || !strings.Contains(dry, "1 deals would be corrected; nothing was sent") {
 		t.Errorf("the dry run says\n%s", dry)
 	}
 	run()
@@ -61,9 +60,9 @@ func TestFormMakesAnUnknownDealHard(t *testing.T) {
 		t.Errorf("after a form that was refused and a dry run there are %s events", n)
 	}
 
-	out := command(t, "import", "form", form(good))
+	out := s.command(t, "import", "form", form(good))
 	t.Log("\n" + out)
-	command(t, "import", "form", form(good)) // before the first has arrived
+	s.command(t, "import", "form", form(good)) // before the first has arrived
 	run()
 	run() // the first tick after it became known
 	s.is(t, "SELECT deal_id, band, revision FROM deals ORDER BY deal_id", "D-1\thard\t1\nD-2\tunknown\t0")
@@ -77,7 +76,7 @@ func TestFormMakesAnUnknownDealHard(t *testing.T) {
 	}
 	s.is(t, "SELECT count() FROM alert_log WHERE rule = 'HardDealHandoff' AND topic != ''", "1")
 
-	again := command(t, "import", "form", form(good))
+	again := s.command(t, "import", "form", form(good))
 	if !strings.Contains(again, "1 say what is known already, 0 deals corrected") {
 		t.Errorf("the same form again says\n%s", again)
 	}

@@ -87,6 +87,7 @@ var lettersWithout = map[string]string{deadletter.HeaderTimestamp: "the record's
 // commits can be held against each other; -update writes the hashes anew. They were written on amd64: elsewhere Go may round the last
 // digit of a float in another way.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.tellGoldenStory(t)
 

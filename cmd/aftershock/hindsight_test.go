@@ -20,10 +20,10 @@ import (
 var accountRules = []string{"EarlyRenegotiation", "ExpansionAtRisk", "HardDealHandoff", "PriceAboveAnticipated", "ReferenceAtRisk", "RenewalAtRisk", "RepeatedRenegotiation"}
 
 // backtested runs the command and returns what it says of outcomes.
-func backtested(t *testing.T, args ...string) *outcomes.Report {
+func (s *server) backtested(t *testing.T, args ...string) *outcomes.Report {
 	t.Helper()
 	var r struct{ Outcomes *outcomes.Report }
-	out := command(t, append([]string{"rules", "backtest", "--json"}, args...)...)
+	out := s.command(t, append([]string{"rules", "backtest", "--json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -33,9 +33,11 @@ func backtested(t *testing.T, args ...string) *outcomes.Report {
 // TestAlertsForetellWhatWasPutIn: of simulated clients it is known what becomes of them and why. Where hardness makes contracts go
 // wrong, alerts foretell it; where it does not, though all else is the same, they do not, and the report says so.
 func TestAlertsForetellWhatWasPutIn(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	for _, ratio := range []float64{1, 4} {
 		t.Run("hazard ratio "+strconv.FormatFloat(ratio, 'f', -1, 64), func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t)
 			world := simulate.DefaultConfig()
 			world.Accounts, world.From, world.To = 1200, time.Date(2023, 7, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC)
@@ -52,8 +54,8 @@ func TestAlertsForetellWhatWasPutIn(t *testing.T) {
 			}
 			span := []string{"--from", world.From.Format(time.DateOnly), "--to", world.To.Format(time.DateOnly)}
 			page := filepath.Join(t.TempDir(), "past.html")
-			real := backtested(t, append(span, "--schedule", "0 6 1,15 * *", "--truth", truth, "--html", page)...)
-			recorded := backtested(t, append(span, "--schedule", "0 6 1 1 *")...) // few ticks: of this only the outcomes are looked at
+			real := s.backtested(t, append(span, "--schedule", "0 6 1,15 * *", "--truth", truth, "--html", page)...)
+			recorded := s.backtested(t, append(span, "--schedule", "0 6 1 1 *")...) // few ticks: of this only the outcomes are looked at
 			t.Logf("%d terms, %d lost, %d downgraded; as recorded %d, %d, %d", real.Terms, real.Churned, real.Downgraded, recorded.Terms, recorded.Churned, recorded.Downgraded)
 			if sum := simulation.Truth().Summary(); real.Churned > sum.Lost || real.Churned < sum.Lost*9/10 || recorded.Churned < real.Churned*8/10 {
 				t.Errorf("%d contracts were lost and %d are recorded, of %d that the simulation counts", real.Churned, recorded.Churned, sum.Lost)
@@ -92,15 +94,16 @@ func TestAlertsForetellWhatWasPutIn(t *testing.T) {
 
 // TestNoEvidenceInRavenStack: its negotiations and the classes of its tickets are drawn by hash, so what they lead to is chance.
 func TestNoEvidenceInRavenStack(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	subscriptions, tickets := dataset.Path(t, "ravenstack/subscriptions.csv"), dataset.Path(t, "ravenstack/support_tickets.csv")
 	s := newServer(t)
 	for kind, export := range map[string]string{"deals": subscriptions, "tickets": tickets} {
-		command(t, "import", kind, "--map", "../../deploy/mappings/ravenstack/drawn/"+kind+".jq", export)
+		s.command(t, "import", kind, "--map", "../../deploy/mappings/ravenstack/drawn/"+kind+".jq", export)
 	}
 	end := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	s.asOf(t, "0 6 1 * *", end, end.Add(time.Hour))
-	report := backtested(t, "--from", "2023-01-01", "--to", end.Format(time.DateOnly), "--schedule", "0 6 1,15 * *")
+	report := s.backtested(t, "--from", "2023-01-01", "--to", end.Format(time.DateOnly), "--schedule", "0 6 1,15 * *")
 	t.Logf("%d terms, %d lost, %d downgraded", report.Terms, report.Churned, report.Downgraded)
 	told := 0
 	for _, r := range report.Rules {

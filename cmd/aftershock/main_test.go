@@ -25,6 +25,7 @@ import (
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/testservers"
+	"github.com/aftershock/aftershock/warehouse"
 )
 
 func TestMain(m *testing.M) {
@@ -46,6 +47,7 @@ func (w withServers) Run() int { return testservers.Main(w.m) }
 //	takenport NAME           sets NAME to a port that is taken
 //	status N COMMAND...      runs a command that must exit with N
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	engine, missing := embedded.FindEngine()
 	if missing != nil && os.Getenv("CI") == "true" {
 		t.Fatal(missing)
@@ -179,24 +181,53 @@ type server struct {
 	http     string
 	database string
 	config   pipeline.Config
+	file     string // a configuration file that leads a command here
 }
 
-// newServer starts an empty broker and makes an empty database with its schema, and topics. Commands that the test runs in this
-// process find them through the environment.
+// newServer starts an empty broker and makes an empty database with its schema, and topics.
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{http: testservers.ClickHouse(t).HTTPAddr, database: testservers.Database(t), config: pipeline.DefaultConfig()}
-	s.config.ClickHouse.Addr, s.config.ClickHouse.Database = testservers.ClickHouse(t).Addr, s.database
-	s.config.Kafka.Brokers, s.config.Kafka.Topics.Replication = testservers.Broker(t), 1
+	s := &server{http: testservers.ClickHouse(t).HTTPAddr, config: pipeline.DefaultConfig(), file: filepath.Join(t.TempDir(), "config.yaml")}
+	s.config.ClickHouse.Addr, s.config.Kafka.Brokers, s.config.Kafka.Topics.Replication = testservers.ClickHouse(t).Addr, testservers.Broker(t), 1
 	s.config.Consumers.ChunkWait = 50 * time.Millisecond
-	t.Setenv("AFTERSHOCK_CLICKHOUSE_ADDR", s.config.ClickHouse.Addr)
-	t.Setenv("AFTERSHOCK_CLICKHOUSE_DATABASE", s.database)
-	t.Setenv("AFTERSHOCK_KAFKA_BROKERS", strings.Join(s.config.Kafka.Brokers, ","))
-	t.Setenv("AFTERSHOCK_KAFKA_TOPICS_REPLICATION", "1")
-	t.Setenv("AFTERSHOCK_LOG_LEVEL", "warn")
-	command(t, "migrate")
-	command(t, "topics", "create")
+	in := func(database string) {
+		t.Helper()
+		s.database, s.config.ClickHouse.Database = database, database
+		write(t, s.file, fmt.Sprintf("clickhouse: {addr: %q, database: %s}\nkafka: {brokers: [%q], topics: {replication: 1}}\nlog: {level: warn}\n",
+			s.config.ClickHouse.Addr, database, s.config.Kafka.Brokers[0]))
+	}
+	name, done := testservers.Migrated(t, func(database string) error {
+		in(database)
+		s.command(t, "migrate")
+		return nil
+	}, s.forget)
+	t.Cleanup(done)
+	in(name)
+	s.command(t, "topics", "create")
 	return s
+}
+
+func (s *server) forget(string) error {
+	w, err := warehouse.Open(s.config.ClickHouse, time.Now)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return w.Forget(context.Background())
+}
+
+// command runs a command line in this process, here, and returns what it printed.
+func (s *server) command(t *testing.T, args ...string) string {
+	t.Helper()
+	return command(t, append([]string{"--config", s.file}, args...)...)
+}
+
+// refused is command where an error is expected.
+func (s *server) refused(t *testing.T, args ...string) error {
+	t.Helper()
+	root := rootCommand()
+	root.SetArgs(append([]string{"--config", s.file}, args...))
+	return root.ExecuteContext(t.Context())
 }
 
 // asOf is `aftershock run --until-idle` at a given time, of rule groups that begin at another, by a process of its own.

@@ -30,6 +30,7 @@ func ruleFile(group string, lines ...string) string {
 // TestRulesAreReloaded: a pipeline runs while its rule files change, first as Kubernetes changes a mounted ConfigMap, then as an
 // editor does. Nothing starts anew that went on, and what is broken changes nothing.
 func TestRulesAreReloaded(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	folder := t.TempDir()
 	mount := func(version, text string) { // ..data is a link to the version; the file is a link through it

@@ -31,6 +31,7 @@ type demoEnd struct {
 
 // TestDemoOnce: the whole road on embedded servers; a second run over the same data goes on with it and tells nothing twice.
 func TestDemoOnce(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	dir := filepath.Join(t.TempDir(), "demo")
 	demo := func(more ...string) demoEnd {
@@ -68,6 +69,7 @@ func TestDemoOnce(t *testing.T) {
 
 // TestAnyOrderSameRows: what derives from events does not depend on the order in which they arrive, nor on how often.
 func TestAnyOrderSameRows(t *testing.T) {
+	t.Parallel()
 	config := simulate.DefaultConfig()
 	config.Accounts, config.TicketRate, config.AttemptRate, config.ChurnRate = 60, 3, 4, 0.4
 	config.From, config.To = time.Date(2022, 7, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC)
@@ -160,6 +162,7 @@ const hardnessRules = "('HardDealHandoff', 'PriceAboveAnticipated', 'EarlyRenego
 // TestRavenStack: an export that knows nothing of negotiations goes all the way; nothing is invented. Then the same with facts
 // that are drawn by a hash of the ids.
 func TestRavenStack(t *testing.T) {
+	t.Parallel()
 	subscriptions, tickets := dataset.Path(t, "ravenstack/subscriptions.csv"), dataset.Path(t, "ravenstack/support_tickets.csv")
 	won, lost, trials, opened, closed := 0, 0, 0, 0, 0
 	for _, row := range readCSV(t, subscriptions) {
@@ -223,6 +226,7 @@ func TestRavenStack(t *testing.T) {
 // TestMavenCRM: every closed opportunity comes in, also where the export spells a product in another way than its own list;
 // the open ones are refused.
 func TestMavenCRM(t *testing.T) {
+	t.Parallel()
 	path := dataset.Path(t, "maven_crm/sales_pipeline.csv")
 	won, lost, open, misspelt := 0, 0, 0, 0
 	for _, row := range readCSV(t, path) {
@@ -258,7 +262,7 @@ func TestMavenCRM(t *testing.T) {
 // imported imports an export by the command and holds its summary against what the export holds.
 func (s *server) imported(t *testing.T, kind, mapping, export string, rows, events, refused int) sources.Summary {
 	t.Helper()
-	out := command(t, "import", kind, "--json", "--map", filepath.Join("../../deploy/mappings", mapping), export)
+	out := s.command(t, "import", kind, "--json", "--map", filepath.Join("../../deploy/mappings", mapping), export)
 	var summary sources.Summary
 	if err := json.Unmarshal([]byte(out), &summary); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -219,6 +219,7 @@ func (s *secured) produces(t *testing.T, user string, topics ...string) {
 // TestOverSecuredServers is everything over SASL_SSL with SCRAM and over TLS with passwords, by users who may do only what
 // deploy/ lets them.
 func TestOverSecuredServers(t *testing.T) {
+	t.Parallel()
 	s := newSecured(t)
 	topics := broker.DefaultTopics()
 	s.grantACLs(t)

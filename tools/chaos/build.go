@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,8 +31,8 @@ func (e edit) apply(root string) error {
 	return os.WriteFile(path, bytes.Replace(text, []byte(e.old), []byte(e.new), 1), 0o644)
 }
 
-// build makes a replica's binary out of a copy of the sources that it is made of, with the named steps enabled and the edits
-// applied. The copy lies in dir.
+// build makes a replica's binary out of the sources, with the named steps enabled and the edits applied to a copy, which lies in
+// dir. The compiler takes from the copy only what differs there, so that all else comes from its cache.
 func build(ctx context.Context, source, dir string, edits []edit) (binary string, err error) {
 	root := filepath.Join(dir, "source")
 	stepped, err := copySources(ctx, source, root)
@@ -46,11 +47,46 @@ func build(ctx context.Context, source, dir string, edits []edit) (binary string
 	if _, err := command(ctx, source, append([]string{"go", "run", "go.etcd.io/gofail", "enable"}, stepped...)...); err != nil {
 		return "", fmt.Errorf("enabling the named steps: %w", err)
 	}
+	changes := filepath.Join(dir, "changes.json")
+	if err := overlay(changes, source, root); err != nil {
+		return "", fmt.Errorf("comparing the sources of the replica: %w", err)
+	}
 	binary = filepath.Join(dir, "aftershock")
-	if _, err := command(ctx, root, "go", "build", "-trimpath", "-o", binary, "./cmd/aftershock"); err != nil {
+	if _, err := command(ctx, source, "go", "build", "-overlay", changes, "-buildvcs=false", "-o", binary, "./cmd/aftershock"); err != nil {
 		return "", fmt.Errorf("building the replica: %w", err)
 	}
 	return binary, nil
+}
+
+// overlay writes which files of the sources the compiler is to take from the copy instead.
+func overlay(path, source, root string) error {
+	replace := map[string]string{}
+	err := filepath.WalkDir(root, func(copied string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		file, err := filepath.Rel(root, copied)
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(copied)
+		if err != nil {
+			return err
+		}
+		original := filepath.Join(source, file)
+		if was, err := os.ReadFile(original); err != nil || !bytes.Equal(was, text) { // there may be none: named steps add files
+			replace[original] = copied
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o644)
 }
 
 // copySources copies go.mod and every file of the module that the binary is made of, and returns the folders of the copy that
