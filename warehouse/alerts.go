@@ -2,7 +2,6 @@ package warehouse
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -23,7 +22,7 @@ type AlertFilter struct {
 }
 
 // Alerts returns the latest transition of each alert that the filter selects: the gravest first, and of those the ones with most at stake.
-func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []alert.Transition, err error) {
+func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) ([]alert.Transition, error) {
 	states := []string{}
 	for _, s := range f.States {
 		states = append(states, string(s))
@@ -32,25 +31,15 @@ func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) (alerts []alert.T
 	if limit == 0 {
 		limit = 1 << 40
 	}
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{
+	return w.transitions(ctx, "reading the state of alerts", "alerts_found", clickhouse.Parameters{
 		"fingerprint": f.Fingerprint, "rule": f.Rule, "owner": f.Owner, "account": f.AccountID, "states": stringArray(states),
 		"limit": strconv.FormatUint(limit, 10),
 	})
-	err = w.eachLog(ctx, "alerts_found", parameters, func(_ alert.Entry, t alert.Transition) { alerts = append(alerts, t) })
-	if err != nil {
-		return nil, fmt.Errorf("reading the state of alerts: %w", err)
-	}
-	return alerts, nil
 }
 
 // History returns every transition of an alert, oldest first.
-func (w *Warehouse) History(ctx context.Context, fingerprint string) (history []alert.Transition, err error) {
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"fingerprint": fingerprint})
-	err = w.eachLog(ctx, "alert_history", parameters, func(_ alert.Entry, t alert.Transition) { history = append(history, t) })
-	if err != nil {
-		return nil, fmt.Errorf("reading the history of alert %s: %w", fingerprint, err)
-	}
-	return history, nil
+func (w *Warehouse) History(ctx context.Context, fingerprint string) ([]alert.Transition, error) {
+	return w.transitions(ctx, "reading the history of alert "+fingerprint, "alert_history", clickhouse.Parameters{"fingerprint": fingerprint})
 }
 
 // outcomePoll is how often an answer to feedback is looked for.
@@ -72,10 +61,6 @@ func (w *Warehouse) AwaitOutcome(ctx context.Context, id string, patience time.D
 
 // Outcome returns what became of feedback; answered is false until an entry of the alert log says so.
 func (w *Warehouse) Outcome(ctx context.Context, id string) (outcome string, answered bool, err error) {
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"id": id})
-	err = w.each(ctx, "feedback_outcome", parameters, func(scan func(...any) error) error {
-		answered = true
-		return scan(&outcome)
-	})
+	answered, err = w.one(ctx, "feedback_outcome", clickhouse.Parameters{"id": id}, &outcome)
 	return outcome, answered, err
 }

@@ -37,6 +37,45 @@ type reading[V any] struct {
 	list func() (cell any, values func() ([]V, error))
 }
 
+// byName returns a cell for each column of an answer, in its order, and a function that fills a row from the cells. The answer must
+// have each of the columns once, and no others.
+func byName[R any](columns []column[R], answered []string) (cells []any, take func(*R) error, err error) {
+	reads := make([]func(*R) error, 0, len(columns))
+	left := map[string]column[R]{}
+	for _, c := range columns {
+		left[c.name] = c
+	}
+	for i, name := range answered {
+		c, wanted := left[name]
+		switch {
+		case slices.Contains(answered[:i], name):
+			return nil, nil, fmt.Errorf("column %s is there twice", name)
+		case !wanted:
+			return nil, nil, fmt.Errorf("column %s is read by nobody here", name)
+		}
+		delete(left, name)
+		cell, read := c.read()
+		cells = append(cells, cell)
+		reads = append(reads, func(row *R) error {
+			if err := read(row); err != nil {
+				return fmt.Errorf("column %s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	if len(left) > 0 {
+		return nil, nil, fmt.Errorf("missing: column %s", strings.Join(slices.Sorted(maps.Keys(left)), ", column "))
+	}
+	return cells, func(row *R) error {
+		for _, read := range reads {
+			if err := read(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
 // put is a column that is written.
 func put[R, V any](name string, k func() kind[R, V], of func(*R) V) column[R] {
 	return column[R]{name: name, write: func() (values, func(*R)) { return k().write(of) }}
@@ -52,6 +91,9 @@ func get[R, V any](name string, k func() kind[R, V], into func(*R) *V) column[R]
 		}
 	}}
 }
+
+// lone is the column of a query that returns one.
+func lone(name string) []column[string] { return []column[string]{get(name, texts, theSame[string])} }
 
 // both is a column that is written and read.
 func both[R, V any](name string, k func() kind[R, V], at func(*R) *V) column[R] {

@@ -31,16 +31,12 @@ type DeadLetterGroup struct {
 
 // DeadLetterGroups lists the dead letters since an instant, those with most left to do first. An empty code or topic means all.
 func (w *Warehouse) DeadLetterGroups(ctx context.Context, code churn.Code, topic string, since time.Time) ([]DeadLetterGroup, error) {
-	groups := []DeadLetterGroup{}
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"code": string(code), "topic": topic, "since": timeParameter(since)})
-	err := eachRow(ctx, w, "dead_letter_groups", parameters, deadLetterGroup, func(g *DeadLetterGroup) error {
-		groups = append(groups, *g)
-		return nil
-	})
+	parameters := clickhouse.Parameters{"code": string(code), "topic": topic, "since": timeParameter(since)}
+	groups, err := all(ctx, w, "dead_letter_groups", deadLetterGroup, parameters)
 	if err != nil {
 		return nil, fmt.Errorf("listing the dead letters: %w", err)
 	}
-	return groups, nil
+	return append([]DeadLetterGroup{}, groups...), nil // none is an empty list, not null
 }
 
 var deadLetterGroup = []column[DeadLetterGroup]{
@@ -62,13 +58,11 @@ var deadLetterGroup = []column[DeadLetterGroup]{
 // Replays returns what earlier replays did with the records that were first refused at these positions.
 func (w *Warehouse) Replays(ctx context.Context, of []string) (map[string][]churn.Replay, error) {
 	found := map[string][]churn.Replay{}
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"of": stringArray(of)})
-	err := eachRow(ctx, w, "replays_of", parameters, replayFound, func(r *churn.Replay) error {
+	for r, err := range each(ctx, w, "replays_of", replayFound, clickhouse.Parameters{"of": stringArray(of)}) {
+		if err != nil {
+			return nil, fmt.Errorf("reading what earlier replays did: %w", err)
+		}
 		found[r.Of] = append(found[r.Of], *r)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading what earlier replays did: %w", err)
 	}
 	return found, nil
 }
@@ -79,28 +73,25 @@ func (w *Warehouse) StoredEvents(ctx context.Context, keys []churn.EventKey) (ma
 	if len(keys) == 0 {
 		return stored, nil
 	}
-	wanted, err := ext.NewTable("wanted", ext.Column("account_id", "String"), ext.Column("id", "String"), ext.Column("event_id", "String"),
-		ext.Column("value_hash", "FixedString(32)"))
+	wanted, err := along("wanted", keys, func(k churn.EventKey) []any { return []any{k.AccountID, k.ID, k.EventID, string(k.Hash[:])} },
+		ext.Column("account_id", "String"), ext.Column("id", "String"), ext.Column("event_id", "String"), ext.Column("value_hash", "FixedString(32)"))
 	if err != nil {
 		return nil, err
 	}
-	for i := range keys {
-		if err := wanted.Append(keys[i].AccountID, keys[i].ID, keys[i].EventID, string(keys[i].Hash[:])); err != nil {
-			return nil, err
+	for k, err := range each(ctx, w, "stored_events", eventKey, nil, wanted) {
+		if err != nil {
+			return nil, fmt.Errorf("reading which events are stored: %w", err)
 		}
-	}
-	err = w.each(ctx, "stored_events", clickhouse.WithExternalTable(wanted), func(scan func(...any) error) error {
-		var k churn.EventKey
-		var hash string
-		err := scan(&k.AccountID, &k.ID, &k.EventID, &hash)
-		copy(k.Hash[:], hash)
-		stored[k] = true
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading which events are stored: %w", err)
+		stored[*k] = true
 	}
 	return stored, nil
+}
+
+var eventKey = []column[churn.EventKey]{
+	get("account_id", texts, func(k *churn.EventKey) *string { return &k.AccountID }),
+	get("id", texts, func(k *churn.EventKey) *string { return &k.ID }),
+	get("event_id", texts, func(k *churn.EventKey) *string { return &k.EventID }),
+	get("value_hash", hashes, func(k *churn.EventKey) *[32]byte { return &k.Hash }),
 }
 
 // StoreRejected inserts refused records, all or nothing.

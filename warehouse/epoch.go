@@ -41,7 +41,7 @@ var claims = table[claim]{"upkeep_claims", []column[claim]{
 func (l *Links) claim(ctx context.Context) error {
 	e := &l.epoch
 	last, claimant, writer := uint64(0), "", ""
-	err := l.read(ctx, "last_claim", nil, func(scan func(...any) error) error { return scan(&last, &claimant, &writer) })
+	err := l.one(ctx, "last_claim", nil, &last, &claimant, &writer)
 	if err != nil {
 		return err
 	}
@@ -59,8 +59,7 @@ func (l *Links) claim(ctx context.Context) error {
 		return err
 	}
 	parameters := clickhouse.Parameters{"epoch": strconv.FormatUint(next, 10)}
-	err = l.read(ctx, "claim_of", parameters, func(scan func(...any) error) error { return scan(&claimant, &writer) })
-	if err != nil {
+	if err := l.one(ctx, "claim_of", parameters, &claimant, &writer); err != nil {
 		return err
 	}
 	if claimant != e.claimant {
@@ -86,7 +85,7 @@ func (l *Links) await(ctx context.Context) error {
 	for {
 		running := uint64(0)
 		parameters := clickhouse.Parameters{"prefix": l.prefix(), "epoch": strconv.FormatUint(l.epoch.number, 10)}
-		err := l.read(ctx, "statements_before", parameters, func(scan func(...any) error) error { return scan(&running) })
+		err := l.one(ctx, "statements_before", parameters, &running)
 		if err != nil || running == 0 {
 			return err
 		}
@@ -109,37 +108,43 @@ func (l *Links) run(name string, statement func() error) error {
 	return statement()
 }
 
-// read runs a query.
-func (l *Links) read(ctx context.Context, name string, parameters clickhouse.Parameters, row func(scan func(...any) error) error) error {
+// one runs a query of one row, find one whose rows are read by the names of their columns.
+func (l *Links) one(ctx context.Context, name string, p clickhouse.Parameters, cells ...any) error {
 	return l.run(name, func() error {
-		return l.warehouse.each(ctx, name, clickhouse.WithParameters(parameters), row)
+		_, err := l.warehouse.one(ctx, name, p, cells...)
+		return err
 	})
 }
 
-// readRow runs a query whose rows are read by the names of their columns.
-func readRow[R any](ctx context.Context, l *Links, name string, parameters clickhouse.Parameters, columns []column[R], row func(*R) error) error {
-	return l.run(name, func() error {
-		return eachRow(ctx, l.warehouse, name, clickhouse.WithParameters(parameters), columns, row)
+func find[R any](ctx context.Context, l *Links, name string, columns []column[R], p clickhouse.Parameters) (rows []R, err error) {
+	err = l.run(name, func() (err error) {
+		rows, err = all(ctx, l.warehouse, name, columns, p)
+		return err
 	})
+	return rows, err
 }
 
-// write runs a statement that writes only while this epoch is the latest, and returns how many rows it wrote. Its input travels as
+// write runs a statement that writes only while this epoch is the latest, and counts the rows that it wrote. Its input travels as
 // parameters: the server has all of it before it starts, and never waits for a client that is paused.
-func (l *Links) write(ctx context.Context, name string, parameters clickhouse.Parameters) (rows int, err error) {
+func (l *Links) write(ctx context.Context, name string, written *int, input ...clickhouse.Parameters) error {
 	e := &l.epoch
-	parameters = maps.Clone(parameters)
-	parameters["epoch"] = strconv.FormatUint(e.number, 10)
-	parameters["version"] = strconv.FormatUint(e.number<<32|uint64(l.pass), 10)
-	id := fmt.Sprintf("%s%d/%d", l.prefix(), e.number, e.statements.Add(1))
-	err = l.run(name, func() error {
-		return l.warehouse.exec(ctx, name, clickhouse.WithQueryID(id), clickhouse.WithParameters(parameters),
-			clickhouse.WithProgress(func(p *clickhouse.Progress) { rows += int(p.WroteRows) }))
-	})
+	parameters := clickhouse.Parameters{
+		"epoch":   strconv.FormatUint(e.number, 10),
+		"version": strconv.FormatUint(e.number<<32|uint64(l.pass), 10),
+	}
+	for _, p := range input {
+		maps.Copy(parameters, p)
+	}
+	options := []clickhouse.QueryOption{clickhouse.WithQueryID(fmt.Sprintf("%s%d/%d", l.prefix(), e.number, e.statements.Add(1)))}
+	if written != nil {
+		options = append(options, clickhouse.WithProgress(func(p *clickhouse.Progress) { *written += int(p.WroteRows) }))
+	}
+	err := l.run(name, func() error { return l.warehouse.exec(ctx, name, parameters, options...) })
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) && exception.Code == codeThrown && strings.Contains(exception.Message, "another writer") {
-		return 0, fmt.Errorf("%w: it claimed them after epoch %d began", ErrAnotherWriter, e.number)
+		return fmt.Errorf("%w: it claimed them after epoch %d began", ErrAnotherWriter, e.number)
 	}
-	return rows, err
+	return err
 }
 
 // codeThrown is ClickHouse's code for what throwIf throws.

@@ -49,8 +49,7 @@ func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEv
 	since := w.heard
 	w.heardLock.Unlock()
 	asked := time.Now() // the real time, as the server stamps rows, even where our own clock is simulated
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"since": timeParameter(known(since))})
-	unapplied, err = w.feedback(ctx, "feedback_unapplied", parameters)
+	unapplied, err = all(ctx, w, "feedback_unapplied", feedbackFound, clickhouse.Parameters{"since": timeParameter(known(since))})
 	if err != nil {
 		return nil, fmt.Errorf("reading the feedback to apply: %w", err)
 	}
@@ -64,17 +63,9 @@ func (w *Warehouse) Unapplied(ctx context.Context) (unapplied []churn.FeedbackEv
 
 // FeedbackKnown returns the feedback that became known after one instant and until another, in that order.
 func (w *Warehouse) FeedbackKnown(ctx context.Context, from, to time.Time) ([]churn.FeedbackEvent, error) {
-	known, err := w.feedback(ctx, "feedback_known", clickhouse.WithParameters(clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)}))
+	known, err := all(ctx, w, "feedback_known", feedbackFound, clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)})
 	if err != nil {
 		return nil, fmt.Errorf("reading feedback of the past: %w", err)
 	}
 	return known, nil
-}
-
-func (w *Warehouse) feedback(ctx context.Context, name string, parameters clickhouse.QueryOption) (all []churn.FeedbackEvent, err error) {
-	err = eachRow(ctx, w, name, parameters, feedbackFound, func(f *churn.FeedbackEvent) error {
-		all = append(all, *f)
-		return nil
-	})
-	return all, err
 }

@@ -29,7 +29,7 @@ func (w *Warehouse) mayDo(ctx context.Context, grants []grant) error {
 	var errs []error
 	for _, g := range grants {
 		var answer uint8
-		err := w.each(ctx, g.name, clickhouse.WithParameters(nil), func(scan func(...any) error) error { return scan(&answer) })
+		_, err := w.one(ctx, g.name, nil, &answer)
 		var exception *clickhouse.Exception
 		switch {
 		case errors.As(err, &exception) && exception.Code == codeSyntaxError:

@@ -27,27 +27,21 @@ var window = regexp.MustCompile(`non_replicated_deduplication_window = (\d+)`)
 func (w *Warehouse) CheckGuarantees(ctx context.Context) error {
 	found := map[string]bool{}
 	var broken []error
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"database": w.config.Database})
-	err := w.each(ctx, "table_engines", parameters, func(scan func(...any) error) error {
-		var name, engine, partition string
-		if err := scan(&name, &engine, &partition); err != nil {
-			return err
+	for t, err := range each(ctx, w, "table_engines", tableEngine, clickhouse.Parameters{"database": w.config.Database}) {
+		if err != nil {
+			return fmt.Errorf("reading the settings that guarantees rest on: %w", err)
 		}
-		want, watched := windows[name]
+		want, watched := windows[t.name]
 		if !watched {
-			return nil
+			continue
 		}
-		found[name] = true
-		if m := window.FindStringSubmatch(engine); m == nil || atoi(m[1]) < want.least {
-			broken = append(broken, fmt.Errorf("table %s: non_replicated_deduplication_window must be at least %d, else %s; it runs as %s", name, want.least, want.why, engine))
+		found[t.name] = true
+		if m := window.FindStringSubmatch(t.engine); m == nil || atoi(m[1]) < want.least {
+			broken = append(broken, fmt.Errorf("table %s: non_replicated_deduplication_window must be at least %d, else %s; it runs as %s", t.name, want.least, want.why, t.engine))
 		}
-		if partition != "" {
-			broken = append(broken, fmt.Errorf("table %s: it must not be partitioned, else a token would be claimed once for each partition; it is by %s", name, partition))
+		if t.partition != "" {
+			broken = append(broken, fmt.Errorf("table %s: it must not be partitioned, else a token would be claimed once for each partition; it is by %s", t.name, t.partition))
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading the settings that guarantees rest on: %w", err)
 	}
 	for name := range windows {
 		if !found[name] {
@@ -55,6 +49,14 @@ func (w *Warehouse) CheckGuarantees(ctx context.Context) error {
 		}
 	}
 	return errors.Join(broken...)
+}
+
+type engineOfTable struct{ name, engine, partition string }
+
+var tableEngine = []column[engineOfTable]{
+	get("name", texts, func(t *engineOfTable) *string { return &t.name }),
+	get("engine_full", texts, func(t *engineOfTable) *string { return &t.engine }),
+	get("partition_key", texts, func(t *engineOfTable) *string { return &t.partition }),
 }
 
 func atoi(digits string) int {

@@ -10,7 +10,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -84,22 +83,16 @@ func (l *Links) open(ctx context.Context) error {
 		return fmt.Errorf("claiming the links: %w", err)
 	}
 	l.pass, l.done = 0, map[churn.TopicPartition]taken{}
-	err := l.read(ctx, "last_upkeep", nil, func(scan func(...any) error) error {
-		var topics []string
-		var partitions []int32
-		var offsets []int64
-		var tails []uint64
-		if err := scan(&topics, &partitions, &offsets, &tails); err != nil {
-			return err
-		}
-		for i := range topics {
-			l.done[churn.TopicPartition{Topic: topics[i], Partition: int(partitions[i])}] = taken{offsets[i], tails[i]}
-		}
-		return nil
-	})
-	if err != nil {
+	var topics []string
+	var partitions []int32
+	var offsets []int64
+	var tails []uint64
+	if err := l.one(ctx, "last_upkeep", nil, &topics, &partitions, &offsets, &tails); err != nil {
 		l.epoch.over = true
 		return fmt.Errorf("reading how far the links are up to date: %w", err)
+	}
+	for i := range topics {
+		l.done[churn.TopicPartition{Topic: topics[i], Partition: int(partitions[i])}] = taken{offsets[i], tails[i]}
 	}
 	return nil
 }
@@ -148,20 +141,23 @@ func (l *Links) Update(ctx context.Context, committed map[churn.TopicPartition]i
 func (l *Links) take(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) (r LinksResult, err error) {
 	started := l.warehouse.clock()
 	l.pass++
-	rewound, err := l.tails(ctx, spans, next)
+	arrivals, err := l.look(ctx, spans, next)
 	if err != nil {
 		return r, err
 	}
-	for tp, t := range next {
-		if t.below < l.done[tp].below || rewound[tp] {
-			r.Rewound = append(r.Rewound, tp)
-			next[tp] = taken{}
+	seen := map[id]struct{}{}
+	for _, a := range arrivals {
+		if next[a.in] = (taken{next[a.in].below, a.tail}); a.anew {
+			r.Rewound = append(r.Rewound, a.in)
+			next[a.in] = taken{}
+		}
+		for _, i := range a.ids {
+			seen[i] = struct{}{}
 		}
 	}
-	arrived, err := l.arrived(ctx, spans)
-	if err != nil {
-		return r, err
-	}
+	arrived := slices.SortedFunc(maps.Keys(seen), func(a, b id) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.kind, b.kind), cmp.Compare(a.account, b.account))
+	})
 	r.Arrived = len(arrived)
 	touched, err := l.touched(ctx, arrived)
 	if err != nil {
@@ -184,71 +180,48 @@ func (l *Links) take(ctx context.Context, spans map[churn.TopicPartition]span, n
 	return r, l.record(ctx, started, next, r.Accounts)
 }
 
-// tails checks whether the last offsets taken in still hold the same records, and fills in the tails of next.
-func (l *Links) tails(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) (anew map[churn.TopicPartition]bool, err error) {
-	anew = map[churn.TopicPartition]bool{}
-	var lock sync.Mutex
-	return anew, l.together(ctx, spans, func(ctx context.Context, tp churn.TopicPartition, _ span) error {
-		lock.Lock()
-		was, to := l.done[tp], next[tp]
-		lock.Unlock()
-		parameters := partition(tp)
-		parameters["first"], parameters["second"] = decimalOf(was.below), decimalOf(to.below)
-		parameters["length"] = decimalOf(tailLength)
-		return l.read(ctx, "arrivals_tail", parameters, func(scan func(...any) error) error {
-			var before uint64
-			err := scan(&before, &to.tail)
-			lock.Lock()
-			defer lock.Unlock()
-			anew[tp], next[tp] = before != was.tail, to
-			return err
-		})
-	})
-}
-
 // id is a deal or ticket that arrived, on the account that it arrived for.
 type id struct{ id, kind, account string }
 
-// arrived lists what the spans hold.
-func (l *Links) arrived(ctx context.Context, spans map[churn.TopicPartition]span) ([]id, error) {
-	seen := map[id]struct{}{}
-	var lock sync.Mutex
-	err := l.together(ctx, spans, func(ctx context.Context, tp churn.TopicPartition, s span) error {
-		parameters := partition(tp)
-		parameters["from"], parameters["to"] = decimalOf(s.from), decimalOf(s.to)
-		return l.read(ctx, "arrived", parameters, func(scan func(...any) error) error {
-			var i id
-			err := scan(&i.id, &i.kind, &i.account)
-			lock.Lock()
-			defer lock.Unlock()
-			seen[i] = struct{}{}
-			return err
-		})
-	})
-	all := slices.Collect(maps.Keys(seen))
-	slices.SortFunc(all, func(a, b id) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.kind, b.kind), cmp.Compare(a.account, b.account))
-	})
-	return all, err
+// arrival is what is found in one partition.
+type arrival struct {
+	in   churn.TopicPartition
+	ids  []id
+	tail uint64 // of what is taken in now
+	anew bool   // the topic was recreated or the offsets set back: what was taken in before is not what lies there
 }
 
-// together asks about several partitions at once.
-func (l *Links) together(ctx context.Context, spans map[churn.TopicPartition]span, ask func(context.Context, churn.TopicPartition, span) error) error {
+// look reads what the spans hold, several partitions at once, and checks whether the last offsets that were taken in still hold the
+// same records.
+func (l *Links) look(ctx context.Context, spans map[churn.TopicPartition]span, next map[churn.TopicPartition]taken) ([]arrival, error) {
+	arrivals := make([]arrival, 0, len(spans))
+	for tp := range spans {
+		arrivals = append(arrivals, arrival{in: tp})
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
-	for tp, s := range spans {
-		g.Go(func() error {
-			if err := ask(ctx, tp, s); err != nil {
-				return fmt.Errorf("reading what arrived in %s: %w", tp, err)
+	for i := range arrivals {
+		g.Go(func() (err error) {
+			a := &arrivals[i]
+			was, to, s := l.done[a.in], next[a.in], spans[a.in]
+			before := uint64(0)
+			err = l.one(ctx, "arrivals_tail", clickhouse.Parameters{
+				"topic": a.in.Topic, "partition": strconv.Itoa(a.in.Partition),
+				"first": decimalOf(was.below), "second": decimalOf(to.below), "length": decimalOf(tailLength),
+			}, &before, &a.tail)
+			if err == nil {
+				a.ids, err = find(ctx, l, "arrived", arrivedRows.columns, clickhouse.Parameters{
+					"topic": a.in.Topic, "partition": strconv.Itoa(a.in.Partition), "from": decimalOf(s.from), "to": decimalOf(s.to),
+				})
 			}
+			if err != nil {
+				return fmt.Errorf("reading what arrived in %s: %w", a.in, err)
+			}
+			a.anew = to.below < was.below || before != was.tail
 			return nil
 		})
 	}
-	return g.Wait()
-}
-
-func partition(tp churn.TopicPartition) clickhouse.Parameters {
-	return clickhouse.Parameters{"topic": tp.Topic, "partition": strconv.Itoa(tp.Partition)}
+	return arrivals, g.Wait()
 }
 
 func decimalOf(n int64) string { return strconv.FormatInt(n, 10) }
@@ -260,6 +233,12 @@ type wanted struct {
 	accounts []string
 }
 
+var accountsOfID = []column[wanted]{
+	get("is_deal", bools, func(w *wanted) *bool { return &w.isDeal }),
+	get("id", texts, func(w *wanted) *string { return &w.id }),
+	getEach("accounts", texts, func(w *wanted) *[]string { return &w.accounts }, theSame),
+}
+
 // touched notes the accounts of what arrived, and finds all that it was ever on.
 func (l *Links) touched(ctx context.Context, arrived []id) ([]wanted, error) {
 	var touched []wanted
@@ -268,7 +247,7 @@ func (l *Links) touched(ctx context.Context, arrived []id) ([]wanted, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := l.write(ctx, "note_ids", clickhouse.Parameters{"arrived": noted}); err != nil {
+		if err := l.write(ctx, "note_ids", nil, clickhouse.Parameters{"arrived": noted}); err != nil {
 			return nil, fmt.Errorf("noting the accounts of %d ids: %w", len(some), err)
 		}
 	}
@@ -277,25 +256,21 @@ func (l *Links) touched(ctx context.Context, arrived []id) ([]wanted, error) {
 		for i := range some {
 			ids[i] = some[i].id
 		}
-		err := l.read(ctx, "accounts_of_ids", clickhouse.Parameters{"ids": stringArray(ids)}, func(scan func(...any) error) error {
-			var w wanted
-			err := scan(&w.isDeal, &w.id, &w.accounts)
-			touched = append(touched, w)
-			return err
-		})
+		found, err := find(ctx, l, "accounts_of_ids", accountsOfID, clickhouse.Parameters{"ids": stringArray(ids)})
 		if err != nil {
 			return nil, fmt.Errorf("finding the accounts of %d ids: %w", len(some), err)
 		}
+		touched = append(touched, found...)
 	}
 	return touched, nil
 }
 
 // step is a part of what was touched.
 type step struct {
-	accounts []string
-	whole    []string // accounts whose deals arrived: all their attempts are linked anew
-	deals    []string
-	tickets  []string
+	accounts   []string
+	deals      []string
+	tickets    []string
+	parameters clickhouse.Parameters
 }
 
 // steps cuts what was touched into parts, accounts together where they can be. An id stays whole with all its accounts.
@@ -308,9 +283,13 @@ func steps(touched []wanted) func(yield func(step) bool) {
 	})
 	return func(yield func(step) bool) {
 		var s step
-		accounts, whole := map[string]struct{}{}, map[string]struct{}{}
+		accounts, whole := map[string]struct{}{}, map[string]struct{}{} // whole: their deals arrived, so all their attempts are linked anew
 		flush := func() bool {
-			s.accounts, s.whole = slices.Sorted(maps.Keys(accounts)), slices.Sorted(maps.Keys(whole))
+			s.accounts = slices.Sorted(maps.Keys(accounts))
+			s.parameters = clickhouse.Parameters{
+				"accounts": stringArray(s.accounts), "whole": stringArray(slices.Sorted(maps.Keys(whole))),
+				"deals": stringArray(s.deals), "tickets": stringArray(s.tickets),
+			}
 			ready := s
 			s = step{}
 			clear(accounts)
@@ -337,32 +316,20 @@ func steps(touched []wanted) func(yield func(step) bool) {
 	}
 }
 
-func (s *step) parameters() clickhouse.Parameters {
-	return clickhouse.Parameters{
-		"accounts": stringArray(s.accounts), "whole": stringArray(s.whole),
-		"deals": stringArray(s.deals), "tickets": stringArray(s.tickets),
-	}
-}
-
 // renew brings a step's deals and attempts up to date, then the links that follow from them.
 func (l *Links) renew(ctx context.Context, s step) (links int, err error) {
 	g, together := errgroup.WithContext(ctx)
 	if len(s.deals) > 0 {
-		g.Go(func() error { return l.renewed(together, "upkeep_deals", s.parameters()) })
+		g.Go(func() error { return l.write(together, "upkeep_deals", nil, s.parameters) })
 	}
 	if len(s.tickets) > 0 {
-		g.Go(func() error { return l.renewed(together, "upkeep_attempts", s.parameters()) })
+		g.Go(func() error { return l.write(together, "upkeep_attempts", nil, s.parameters) })
 	}
 	if err := g.Wait(); err != nil {
 		return 0, err
 	}
 	// gofail: var upkeepBeforeLinks struct{}
 	return l.link(ctx, s)
-}
-
-func (l *Links) renewed(ctx context.Context, name string, parameters clickhouse.Parameters) error {
-	_, err := l.write(ctx, name, parameters)
-	return err
 }
 
 // record notes how far the links are up to date.
@@ -376,7 +343,7 @@ func (l *Links) record(ctx context.Context, started time.Time, next map[churn.To
 		offsets = append(offsets, t.below)
 		tails = append(tails, t.tail)
 	}
-	return l.renewed(ctx, "record_upkeep", clickhouse.Parameters{
+	return l.write(ctx, "record_upkeep", nil, clickhouse.Parameters{
 		"writer": l.writer, "started": timeParameter(started), "finished": timeParameter(l.warehouse.clock()),
 		"topics": stringArray(topics), "partitions": int64Array(partitions), "offsets": int64Array(offsets), "tails": uint64Array(tails),
 		"accounts": strconv.Itoa(accounts),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/aftershock/aftershock/churn"
@@ -31,8 +32,11 @@ func (l *Links) link(ctx context.Context, s step) (written int, err error) {
 	var deals map[string][]links.DealVersion
 	var attempts map[string][]links.AttemptVersion
 	g, together := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { deals, err = l.deals(together, s); return err })
-	g.Go(func() (err error) { attempts, err = l.attempts(together, s); return err })
+	g.Go(func() (err error) { deals, err = ofAccounts(together, l, "deals_to_link", dealToLink, s); return err })
+	g.Go(func() (err error) {
+		attempts, err = ofAccounts(together, l, "attempts_to_link", attemptToLink, s)
+		return err
+	})
 	if err := g.Wait(); err != nil {
 		return 0, fmt.Errorf("reading what to link: %w", err)
 	}
@@ -55,39 +59,31 @@ func (l *Links) link(ctx context.Context, s step) (written int, err error) {
 		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.TicketID, b.TicketID), a.From.Compare(b.From))
 	})
 	g, together = errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		parameters := s.parameters()
-		if parameters["links"], err = linkRows.native(rows); err != nil {
+	g.Go(func() error {
+		sent, err := linkRows.native(rows)
+		if err != nil {
 			return err
 		}
-		written, err = l.write(together, "upkeep_links", parameters)
-		return err
+		return l.write(together, "upkeep_links", &written, s.parameters, clickhouse.Parameters{"links": sent})
 	})
-	g.Go(func() (err error) {
-		parameters := s.parameters()
-		if parameters["unmatched"], err = unmatchedRows.native(unmatched); err != nil {
+	g.Go(func() error {
+		sent, err := unmatchedRows.native(unmatched)
+		if err != nil {
 			return err
 		}
-		return l.renewed(together, "upkeep_unmatched", parameters)
+		return l.write(together, "upkeep_unmatched", nil, s.parameters, clickhouse.Parameters{"unmatched": sent})
 	})
 	err = g.Wait()
 	return written, err
 }
 
-func (l *Links) deals(ctx context.Context, s step) (map[string][]links.DealVersion, error) {
-	deals := map[string][]links.DealVersion{}
-	return deals, readRow(ctx, l, "deals_to_link", s.parameters(), dealToLink, func(d *ofAccount[links.DealVersion]) error {
-		deals[d.account] = append(deals[d.account], d.is)
-		return nil
-	})
-}
-
-func (l *Links) attempts(ctx context.Context, s step) (map[string][]links.AttemptVersion, error) {
-	attempts := map[string][]links.AttemptVersion{}
-	return attempts, readRow(ctx, l, "attempts_to_link", s.parameters(), attemptToLink, func(a *ofAccount[links.AttemptVersion]) error {
-		attempts[a.account] = append(attempts[a.account], a.is)
-		return nil
-	})
+func ofAccounts[X any](ctx context.Context, l *Links, name string, columns []column[ofAccount[X]], s step) (map[string][]X, error) {
+	found, err := find(ctx, l, name, columns, s.parameters)
+	of := map[string][]X{}
+	for _, f := range found {
+		of[f.account] = append(of[f.account], f.is)
+	}
+	return of, err
 }
 
 // ofAccount is something of one account.
@@ -142,9 +138,9 @@ var (
 		put("reason", texts, func(r *unlinked) links.WhyUnmatched { return r.Why }),
 	}}
 	arrivedRows = table[id]{"arrived", []column[id]{
-		put("id", texts, func(i *id) string { return i.id }),
-		put("kind", texts, func(i *id) string { return i.kind }),
-		put("account_id", texts, func(i *id) string { return i.account }),
+		both("id", texts, func(i *id) *string { return &i.id }),
+		both("kind", texts, func(i *id) *string { return &i.kind }),
+		both("account_id", texts, func(i *id) *string { return &i.account }),
 	}}
 )
 

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -48,8 +49,7 @@ func (w *Warehouse) Append(ctx context.Context, e alert.Entry) (mine bool, err e
 	}
 	// gofail: var logAfterClaim struct{}
 	winner := ""
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"group": e.Group, "n": strconv.FormatInt(e.N, 10)})
-	err = w.each(ctx, "log_writer", parameters, func(scan func(...any) error) error { return scan(&winner) })
+	_, err = w.one(ctx, "log_writer", clickhouse.Parameters{"group": e.Group, "n": strconv.FormatInt(e.N, 10)}, &winner)
 	if err != nil {
 		return false, fmt.Errorf("%s: reading it back: %w", doing, err)
 	}
@@ -90,68 +90,46 @@ func (w *Warehouse) remember(group string, n int64) {
 
 func (w *Warehouse) lastEntry(ctx context.Context, group string) (int64, error) {
 	var n uint64
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"group": group})
-	err := w.each(ctx, "last_entry", parameters, func(scan func(...any) error) error { return scan(&n) })
+	_, err := w.one(ctx, "last_entry", clickhouse.Parameters{"group": group}, &n)
 	return int64(n), err
 }
 
 // State returns the last entry of a group (its N is 0 if there is none) without its transitions, and the state of each of the
 // group's alerts: the latest transition of each fingerprint.
 func (w *Warehouse) State(ctx context.Context, group string) (alert.Entry, []alert.Transition, error) {
-	last := alert.Entry{Group: group}
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"group": group})
-	err := w.eachLog(ctx, "last_marker", parameters, func(e alert.Entry, _ alert.Transition) {
-		last = e
-	})
-	if err != nil {
-		return last, nil, fmt.Errorf("reading the last entry of group %s: %w", group, err)
+	last, parameters := alert.Entry{Group: group}, clickhouse.Parameters{"group": group}
+	for r, err := range each(ctx, w, "last_marker", alertLog.columns, parameters) {
+		if err != nil {
+			return last, nil, fmt.Errorf("reading the last entry of group %s: %w", group, err)
+		}
+		last = r.entry
 	}
-	var standing []alert.Transition
-	err = w.eachLog(ctx, "log_state", parameters, func(_ alert.Entry, t alert.Transition) {
-		standing = append(standing, t)
-	})
-	if err != nil {
-		return last, nil, fmt.Errorf("reading the alerts of group %s: %w", group, err)
-	}
-	return last, standing, nil
+	standing, err := w.transitions(ctx, "reading the alerts of group "+group, "log_state", parameters)
+	return last, standing, err
 }
 
 // Groups lists every group that has ever appended an entry.
 func (w *Warehouse) Groups(ctx context.Context) ([]string, error) {
-	var groups []string
-	err := w.each(ctx, "log_groups", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
-		var group string
-		err := scan(&group)
-		groups = append(groups, group)
-		return err
-	})
-	return groups, err
+	return all(ctx, w, "log_groups", lone("group_name"), nil)
 }
 
 // Published returns the entries with something to publish, in the order of the log, after the given N of each group.
 func (w *Warehouse) Published(ctx context.Context, after map[string]int64, limit int) ([]alert.Entry, error) {
-	groups := make([]string, 0, len(after))
-	for group := range after {
-		groups = append(groups, group)
-	}
-	slices.Sort(groups)
-	names, ns := []string{}, []int64{}
+	groups, ns := slices.Sorted(maps.Keys(after)), []int64{}
 	for _, group := range groups {
-		names, ns = append(names, group), append(ns, after[group])
+		ns = append(ns, after[group])
 	}
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{
-		"groups": stringArray(names), "ns": int64Array(ns), "limit": strconv.Itoa(limit),
-	})
 	var entries []alert.Entry
-	err := w.eachLog(ctx, "log_published", parameters, func(e alert.Entry, t alert.Transition) {
-		if n := len(entries); n == 0 || entries[n-1].Group != e.Group || entries[n-1].N != e.N {
-			entries = append(entries, e)
+	parameters := clickhouse.Parameters{"groups": stringArray(groups), "ns": int64Array(ns), "limit": strconv.Itoa(limit)}
+	for r, err := range each(ctx, w, "log_published", alertLog.columns, parameters) {
+		if err != nil {
+			return nil, fmt.Errorf("reading what is to be published: %w", err)
+		}
+		if n := len(entries); n == 0 || entries[n-1].Group != r.entry.Group || entries[n-1].N != r.entry.N {
+			entries = append(entries, r.entry)
 		}
 		last := &entries[len(entries)-1]
-		last.Transitions = append(last.Transitions, t)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading what is to be published: %w", err)
+		last.Transitions = append(last.Transitions, r.transition())
 	}
 	return entries, nil
 }
@@ -183,13 +161,21 @@ var alertDeliveries = table[deliveryRow]{"alert_deliveries", []column[deliveryRo
 	put("detail", texts, func(d *deliveryRow) string { return d.Detail }),
 }}
 
-// eachLog reads rows of alert_log, or of a view over it, that have the columns of alertLog.
-func (w *Warehouse) eachLog(ctx context.Context, name string, option clickhouse.QueryOption, row func(alert.Entry, alert.Transition)) error {
-	return eachRow(ctx, w, name, option, alertLog.columns, func(r *logRow) error {
-		r.t.At = r.entry.At
-		row(r.entry, r.t)
-		return nil
-	})
+// transitions reads rows of alert_log, or of a view over it, that have the columns of alertLog.
+func (w *Warehouse) transitions(ctx context.Context, doing, name string, p clickhouse.Parameters) (found []alert.Transition, err error) {
+	for r, err := range each(ctx, w, name, alertLog.columns, p) {
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		found = append(found, r.transition())
+	}
+	return found, nil
+}
+
+// transition is the row's, at the instant of its entry.
+func (r *logRow) transition() alert.Transition {
+	r.t.At = r.entry.At
+	return r.t
 }
 
 // alertLog has the log's columns: Append and every read go by this one list.

@@ -41,16 +41,10 @@ func (w *Warehouse) Migrate(ctx context.Context) error {
 // Forget removes all that was stored since Migrate, and the tokens of inserts. It is for a warehouse to play in: to migrate a
 // fresh one takes much longer.
 func (w *Warehouse) Forget(ctx context.Context) error {
-	var tables []string
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"database": w.config.Database})
-	err := w.each(ctx, "tables_of_facts", parameters, func(scan func(...any) error) error {
-		tables = append(tables, "")
-		return scan(&tables[len(tables)-1])
-	})
+	tables, err := all(ctx, w, "tables_of_facts", lone("name"), clickhouse.Parameters{"database": w.config.Database})
 	for _, table := range tables {
 		if err == nil {
-			ctx := clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"table": table}))
-			err = w.conn.Exec(ctx, query("truncate_table"))
+			err = w.exec(ctx, "truncate_table", clickhouse.Parameters{"table": table})
 		}
 	}
 	return w.explain("forgetting what was stored", err)

@@ -14,14 +14,7 @@ import (
 
 // Topics lists every topic that the log has transitions for.
 func (w *Warehouse) Topics(ctx context.Context) ([]string, error) {
-	var topics []string
-	err := w.each(ctx, "outbox_topics", clickhouse.WithParameters(nil), func(scan func(...any) error) error {
-		var topic string
-		err := scan(&topic)
-		topics = append(topics, topic)
-		return err
-	})
-	return topics, err
+	return all(ctx, w, "outbox_topics", lone("topic"), nil)
 }
 
 // Latest calls do with the latest transition of each fingerprint that each group has for each topic, and the number of the
@@ -36,21 +29,28 @@ func (w *Warehouse) Unnoted(ctx context.Context, destination string, do func(gro
 }
 
 func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickhouse.Parameters, do func(string, int64, alert.Transition) error) error {
-	return eachRow(ctx, w, name, clickhouse.WithParameters(parameters), outgoingRow, func(r *logRow) error {
-		return do(r.entry.Group, r.entry.N, r.t)
-	})
+	for r, err := range each(ctx, w, name, outgoingRow, parameters) {
+		if err == nil {
+			err = do(r.entry.Group, r.entry.N, r.t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// place identifies a transition and says where it goes; outgoingRow adds the entry that brought it.
+// order says which transition of an alert it is, place also where it goes; outgoingRow adds the entry that brought it.
 var (
-	place = []column[logRow]{
-		get("topic", words, func(r *logRow) *string { return &r.t.Topic }),
-		get("key", texts, func(r *logRow) *string { return &r.t.Key }),
-		get("transition_id", texts, func(r *logRow) *string { return &r.t.ID }),
+	order = []column[logRow]{
 		get("fingerprint", texts, func(r *logRow) *string { return &r.t.Fingerprint }),
 		get("episode", uint32s, func(r *logRow) *int { return &r.t.Episode }),
 		get("sequence", uint32s, func(r *logRow) *int { return &r.t.Sequence }),
 	}
+	place = append(slices.Clip(order),
+		get("topic", words, func(r *logRow) *string { return &r.t.Topic }),
+		get("key", texts, func(r *logRow) *string { return &r.t.Key }),
+		get("transition_id", texts, func(r *logRow) *string { return &r.t.ID }))
 	outgoingRow = append(slices.Clip(place),
 		get("group_name", words, func(r *logRow) *string { return &r.entry.Group }),
 		get("n", uint64s, func(r *logRow) *int64 { return &r.entry.N }))
@@ -58,30 +58,27 @@ var (
 
 // Noted calls do with the greatest (episode, sequence) of each fingerprint that has a recorded delivery to the destination.
 func (w *Warehouse) Noted(ctx context.Context, destination string, do func(alert.Transition) error) error {
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"destination": destination})
-	return w.each(ctx, "outbox_noted", parameters, func(scan func(...any) error) error {
-		var t alert.Transition
-		var episode, sequence uint32
-		if err := scan(&t.Fingerprint, &episode, &sequence); err != nil {
+	for r, err := range each(ctx, w, "outbox_noted", order, clickhouse.Parameters{"destination": destination}) {
+		if err == nil {
+			err = do(r.t)
+		}
+		if err != nil {
 			return err
 		}
-		t.Episode, t.Sequence = int(episode), int(sequence)
-		return do(t)
-	})
+	}
+	return nil
 }
 
 // Ended returns the last published transition of alerts that were resolved before an instant and that have no recorded delivery to the
 // destination: at most limit, in the order of fingerprints, after the given one.
 func (w *Warehouse) Ended(ctx context.Context, destination string, before time.Time, after string, limit int) (ended []alert.Transition, err error) {
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{
+	for r, err := range each(ctx, w, "outbox_ended", place, clickhouse.Parameters{
 		"destination": destination, "before": timeParameter(before), "after": after, "limit": strconv.Itoa(limit),
-	})
-	err = eachRow(ctx, w, "outbox_ended", parameters, place, func(r *logRow) error {
+	}) {
+		if err != nil {
+			return nil, fmt.Errorf("reading which alerts ended long ago: %w", err)
+		}
 		ended = append(ended, r.t)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading which alerts ended long ago: %w", err)
 	}
 	return ended, nil
 }
@@ -89,8 +86,8 @@ func (w *Warehouse) Ended(ctx context.Context, destination string, before time.T
 // Begin returns since when the destination has been delivered to. A new destination begins at the given instant: what the log took in
 // before then is recorded as earlier.
 func (w *Warehouse) Begin(ctx context.Context, destination string, at time.Time) (since time.Time, err error) {
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"destination": destination, "at": timeParameter(at)})
-	err = w.each(ctx, "destination_begun", parameters, func(scan func(...any) error) error { return scan(&since) })
+	parameters := clickhouse.Parameters{"destination": destination, "at": timeParameter(at)}
+	_, err = w.one(ctx, "destination_begun", parameters, &since)
 	if err != nil || !since.IsZero() {
 		return since.UTC(), err
 	}
@@ -101,21 +98,12 @@ func (w *Warehouse) Begin(ctx context.Context, destination string, at time.Time)
 }
 
 // Standing returns the alerts that were published and are not over: of each fingerprint the latest published transition.
-func (w *Warehouse) Standing(ctx context.Context) (standing []alert.Transition, err error) {
-	err = w.eachLog(ctx, "log_standing", clickhouse.WithParameters(nil), func(_ alert.Entry, t alert.Transition) { standing = append(standing, t) })
-	if err != nil {
-		return nil, fmt.Errorf("reading which alerts are open: %w", err)
-	}
-	return standing, nil
+func (w *Warehouse) Standing(ctx context.Context) ([]alert.Transition, error) {
+	return w.transitions(ctx, "reading which alerts are open", "log_standing", nil)
 }
 
 // Week returns what a digest is made of: the state at `to` of the alerts that were open then or ended since `from`, those with most
 // value at risk first.
-func (w *Warehouse) Week(ctx context.Context, from, to time.Time) (alerts []alert.Transition, err error) {
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)})
-	err = w.eachLog(ctx, "alerts_of_week", parameters, func(_ alert.Entry, t alert.Transition) { alerts = append(alerts, t) })
-	if err != nil {
-		return nil, fmt.Errorf("reading the alerts of a week: %w", err)
-	}
-	return alerts, nil
+func (w *Warehouse) Week(ctx context.Context, from, to time.Time) ([]alert.Transition, error) {
+	return w.transitions(ctx, "reading the alerts of a week", "alerts_of_week", clickhouse.Parameters{"from": timeParameter(from), "to": timeParameter(to)})
 }

@@ -5,21 +5,16 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-
 	"github.com/aftershock/aftershock/churn"
 )
 
 // Terms returns every term of every contract and what became of it, as known now.
-func (w *Warehouse) Terms(ctx context.Context) (all []churn.Term, err error) {
-	err = eachRow(ctx, w, "terms", clickhouse.WithParameters(nil), terms, func(t *churn.Term) error {
-		all = append(all, *t)
-		return nil
-	})
+func (w *Warehouse) Terms(ctx context.Context) ([]churn.Term, error) {
+	found, err := all(ctx, w, "terms", terms, nil)
 	if err != nil {
 		return nil, fmt.Errorf("reading what became of contracts: %w", err)
 	}
-	return all, nil
+	return found, nil
 }
 
 var terms = []column[churn.Term]{

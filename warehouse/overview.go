@@ -24,12 +24,11 @@ type Counts struct {
 
 // Counts counts each thing once.
 func (w *Warehouse) Counts(ctx context.Context) (c Counts, err error) {
-	err = eachRow(ctx, w, "counts", clickhouse.WithParameters(nil), counts, func(row *Counts) error {
+	for row, err := range each(ctx, w, "counts", counts, nil) {
+		if err != nil {
+			return c, fmt.Errorf("counting what the warehouse holds: %w", err)
+		}
 		c = *row
-		return nil
-	})
-	if err != nil {
-		return c, fmt.Errorf("counting what the warehouse holds: %w", err)
 	}
 	c.Duplicates = c.Records - c.Events
 	return c, nil
@@ -59,12 +58,7 @@ type TopAccount struct {
 
 // TopAccounts lists the accounts with the most value at risk, as known at an instant.
 func (w *Warehouse) TopAccounts(ctx context.Context, at time.Time, limit int) ([]TopAccount, error) {
-	var top []TopAccount
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at), "limit": fmt.Sprint(limit)})
-	err := eachRow(ctx, w, "top_accounts", parameters, topAccount, func(a *TopAccount) error {
-		top = append(top, *a)
-		return nil
-	})
+	top, err := all(ctx, w, "top_accounts", topAccount, clickhouse.Parameters{"at": timeParameter(at), "limit": fmt.Sprint(limit)})
 	if err != nil {
 		return nil, fmt.Errorf("listing the accounts at risk: %w", err)
 	}
@@ -91,18 +85,18 @@ type NewAlert struct {
 
 // NewestAlerts lists the latest transitions that were published.
 func (w *Warehouse) NewestAlerts(ctx context.Context, limit int) ([]NewAlert, error) {
-	var newest []NewAlert
-	parameters := clickhouse.WithParameters(clickhouse.Parameters{"limit": fmt.Sprint(limit)})
-	err := w.each(ctx, "newest_alerts", parameters, func(scan func(...any) error) error {
-		var a NewAlert
-		err := scan(&a.At, &a.State, &a.Rule, &a.Summary)
-		newest = append(newest, a)
-		return err
-	})
+	newest, err := all(ctx, w, "newest_alerts", newAlert, clickhouse.Parameters{"limit": fmt.Sprint(limit)})
 	if err != nil {
 		return nil, fmt.Errorf("listing the newest alerts: %w", err)
 	}
 	return newest, nil
+}
+
+var newAlert = []column[NewAlert]{
+	get("at", instants, func(a *NewAlert) *time.Time { return &a.At }),
+	get("state", words, func(a *NewAlert) *string { return &a.State }),
+	get("rule", words, func(a *NewAlert) *string { return &a.Rule }),
+	get("summary", texts, func(a *NewAlert) *string { return &a.Summary }),
 }
 
 // RowsHeld counts the rows of every table of the database that is not empty. A database that does not exist has none.

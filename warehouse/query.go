@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"iter"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,92 +19,86 @@ import (
 	"github.com/aftershock/aftershock/churn/alert"
 )
 
-// each runs queries/name.sql and calls row for each of its rows. It is for a few columns, which are scanned in the order of the file.
-func (w *Warehouse) each(ctx context.Context, name string, option clickhouse.QueryOption, row func(scan func(...any) error) error) error {
-	return w.ask(ctx, name, option, func(rows driver.Rows) (func() error, error) {
-		return func() error { return row(rows.Scan) }, nil
-	})
+// ask runs queries/name.sql. Rows must be read before done is called.
+func (w *Warehouse) ask(ctx context.Context, name string, p clickhouse.Parameters, tables ...*ext.Table) (rows driver.Rows, done func(), err error) {
+	ctx, cancel := w.within(ctx)
+	rows, err = w.conn.Query(clickhouse.Context(ctx, clickhouse.WithParameters(p), clickhouse.WithExternalTable(tables...)), query(name))
+	if err != nil {
+		cancel()
+		return nil, nil, w.explain("running the query "+name, err)
+	}
+	return rows, func() { rows.Close(); cancel() }, nil
 }
 
-// eachRow runs queries/name.sql and calls row for each of its rows. Columns are read by name: the query may return them in any order,
-// but must return each of them and no others.
-func eachRow[R any](ctx context.Context, w *Warehouse, name string, option clickhouse.QueryOption, columns []column[R], row func(*R) error) error {
-	return w.ask(ctx, name, option, func(rows driver.Rows) (func() error, error) {
+// one runs queries/name.sql, which returns at most one row, of few columns: they are scanned in the order of the file.
+func (w *Warehouse) one(ctx context.Context, name string, p clickhouse.Parameters, cells ...any) (found bool, err error) {
+	rows, done, err := w.ask(ctx, name, p)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	if found = rows.Next(); found {
+		if err := rows.Scan(cells...); err != nil {
+			return false, fmt.Errorf("reading the row of the query %s: %w", name, err)
+		}
+	}
+	return found, w.explain("reading the row of the query "+name, rows.Err())
+}
+
+// each runs queries/name.sql and yields its rows, or the error that ends them. Columns are read by name: the query may return them in any
+// order, but must return each of them and no others.
+func each[R any](ctx context.Context, w *Warehouse, name string, columns []column[R], p clickhouse.Parameters, tables ...*ext.Table) iter.Seq2[*R, error] {
+	return func(yield func(*R, error) bool) {
+		rows, done, err := w.ask(ctx, name, p, tables...)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer done()
 		cells, take, err := byName(columns, rows.Columns())
+		if err != nil {
+			yield(nil, fmt.Errorf("reading the columns of the query %s: %w", name, err))
+			return
+		}
+		for rows.Next() {
+			r := new(R)
+			if err = rows.Scan(cells...); err == nil {
+				err = take(r)
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("reading a row of the query %s: %w", name, err))
+				return
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(nil, w.explain("reading the rows of the query "+name, err))
+		}
+	}
+}
+
+// all is each for few rows.
+func all[R any](ctx context.Context, w *Warehouse, name string, columns []column[R], p clickhouse.Parameters, tables ...*ext.Table) (rows []R, err error) {
+	for r, err := range each(ctx, w, name, columns, p, tables...) {
 		if err != nil {
 			return nil, err
 		}
-		return func() error {
-			if err := rows.Scan(cells...); err != nil {
-				return err
-			}
-			var r R
-			if err := take(&r); err != nil {
-				return err
-			}
-			return row(&r)
-		}, nil
-	})
+		rows = append(rows, *r)
+	}
+	return rows, nil
 }
 
-// ask runs queries/name.sql and calls read for each row. Open sees the columns first.
-func (w *Warehouse) ask(ctx context.Context, name string, option clickhouse.QueryOption, open func(driver.Rows) (read func() error, err error)) error {
-	ctx, cancel := w.within(ctx)
-	defer cancel()
-	rows, err := w.conn.Query(clickhouse.Context(ctx, option), query(name))
-	if err != nil {
-		return w.explain("running the query "+name, err)
-	}
-	defer rows.Close()
-	read, err := open(rows)
-	if err != nil {
-		return fmt.Errorf("reading the columns of the query %s: %w", name, err)
-	}
-	for rows.Next() {
-		if err := read(); err != nil {
-			return fmt.Errorf("reading a row of the query %s: %w", name, err)
+// along is a table that a query is sent with.
+func along[R any](name string, rows []R, cells func(R) []any, columns ...func(*ext.Table) error) (*ext.Table, error) {
+	table, err := ext.NewTable(name, columns...)
+	for _, r := range rows {
+		if err == nil {
+			err = table.Append(cells(r)...)
 		}
 	}
-	return w.explain("reading the rows of the query "+name, rows.Err())
-}
-
-// byName returns a cell for each column of an answer, in its order, and a function that fills a row from the cells. The answer must
-// have each of the columns once, and no others.
-func byName[R any](columns []column[R], answered []string) (cells []any, take func(*R) error, err error) {
-	reads := make([]func(*R) error, 0, len(columns))
-	left := map[string]column[R]{}
-	for _, c := range columns {
-		left[c.name] = c
-	}
-	for i, name := range answered {
-		c, wanted := left[name]
-		switch {
-		case slices.Contains(answered[:i], name):
-			return nil, nil, fmt.Errorf("column %s is there twice", name)
-		case !wanted:
-			return nil, nil, fmt.Errorf("column %s is read by nobody here", name)
-		}
-		delete(left, name)
-		cell, read := c.read()
-		cells = append(cells, cell)
-		reads = append(reads, func(row *R) error {
-			if err := read(row); err != nil {
-				return fmt.Errorf("column %s: %w", name, err)
-			}
-			return nil
-		})
-	}
-	if len(left) > 0 {
-		return nil, nil, fmt.Errorf("missing: column %s", strings.Join(slices.Sorted(maps.Keys(left)), ", column "))
-	}
-	return cells, func(row *R) error {
-		for _, read := range reads {
-			if err := read(row); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, nil
+	return table, err
 }
 
 // amount turns the driver's decimal into money; nil is an unknown amount.
@@ -117,10 +110,10 @@ func amount(d *decimal.Decimal) (churn.OptionalMoney, error) {
 }
 
 // exec runs the statement queries/name.sql.
-func (w *Warehouse) exec(ctx context.Context, name string, options ...clickhouse.QueryOption) error {
+func (w *Warehouse) exec(ctx context.Context, name string, p clickhouse.Parameters, options ...clickhouse.QueryOption) error {
 	ctx, cancel := w.within(ctx)
 	defer cancel()
-	return w.explain("running the statement "+name, w.conn.Exec(clickhouse.Context(ctx, options...), query(name)))
+	return w.explain("running the statement "+name, w.conn.Exec(clickhouse.Context(ctx, append(options, clickhouse.WithParameters(p))...), query(name)))
 }
 
 // A rule's query may only read, and must end. The driver derives max_execution_time from the deadline and overwrites what is set here.
@@ -260,25 +253,28 @@ func (w *Warehouse) Columns(ctx context.Context, text string) ([]alert.Column, e
 
 // NewestDeals returns the newest record of each deal; deals that never arrived are left out.
 func (w *Warehouse) NewestDeals(ctx context.Context, ids []string) (map[string]churn.DealRecord, error) {
-	table, err := ext.NewTable("wanted", ext.Column("deal_id", "String"))
+	table, err := along("wanted", ids, func(id string) []any { return []any{id} }, ext.Column("deal_id", "String"))
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range ids {
-		if err := table.Append(id); err != nil {
-			return nil, err
-		}
+	rows, err := all(ctx, w, "newest_deals", newestDeal, nil, table)
+	if err != nil {
+		return nil, err
 	}
-	deals := make(map[string]churn.DealRecord, len(ids))
-	err = w.each(ctx, "newest_deals", clickhouse.WithExternalTable(table), func(scan func(...any) error) error {
-		var id, value string
-		var d churn.DealRecord
-		if err := scan(&id, &d.AccountID, &value); err != nil {
-			return err
-		}
-		d.Value = []byte(value)
-		deals[id] = d
-		return nil
-	})
-	return deals, err
+	deals := make(map[string]churn.DealRecord, len(rows))
+	for _, r := range rows {
+		deals[r.id] = r.DealRecord
+	}
+	return deals, nil
+}
+
+type dealRecord struct {
+	id string
+	churn.DealRecord
+}
+
+var newestDeal = []column[dealRecord]{
+	get("deal_id", texts, func(d *dealRecord) *string { return &d.id }),
+	get("account_id", texts, func(d *dealRecord) *string { return &d.AccountID }),
+	get("payload", blobs, func(d *dealRecord) *[]byte { return &d.Value }),
 }

@@ -19,30 +19,29 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 	}
 	w.keeping.RLock()
 	defer w.keeping.RUnlock()
-	table, err := ext.NewTable("subjects", ext.Column("account_id", "String"), ext.Column("contract_id", "String"))
+	table, err := along("subjects", keys, func(k churn.ContractKey) []any { return []any{k.AccountID, k.ContractID} },
+		ext.Column("account_id", "String"), ext.Column("contract_id", "String"))
 	if err != nil {
 		return nil, err
 	}
-	for _, k := range keys {
-		if err := table.Append(k.AccountID, k.ContractID); err != nil {
-			return nil, err
+	s, asOf := subjects{of: map[churn.ContractKey]alert.Subject{}, owners: map[churn.ContractKey]churn.Owners{}}, clickhouse.Parameters{"at": timeParameter(at)}
+	for r, err := range each(ctx, w, "subject_contracts", subjectContract, asOf, table) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the contracts that alerts are about: %w", err)
 		}
+		s.contract(r)
 	}
-	options := func(c *clickhouse.QueryOptions) error {
-		if err := clickhouse.WithExternalTable(table)(c); err != nil {
-			return err
+	for r, err := range each(ctx, w, "subject_deals", subjectDeal, asOf, table) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the deals that alerts are about: %w", err)
 		}
-		return clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(at)})(c)
+		s.deal(r)
 	}
-	s := subjects{of: map[churn.ContractKey]alert.Subject{}, owners: map[churn.ContractKey]churn.Owners{}}
-	if err := eachRow(ctx, w, "subject_contracts", options, subjectContract, s.contract); err != nil {
-		return nil, fmt.Errorf("reading the contracts that alerts are about: %w", err)
-	}
-	if err := w.each(ctx, "subject_deals", options, s.deal); err != nil {
-		return nil, fmt.Errorf("reading the deals that alerts are about: %w", err)
-	}
-	if err := eachRow(ctx, w, "subject_evidence", options, subjectEvidence, s.evidence); err != nil {
-		return nil, fmt.Errorf("reading the evidence of alerts: %w", err)
+	for r, err := range each(ctx, w, "subject_evidence", subjectEvidence, asOf, table) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the evidence of alerts: %w", err)
+		}
+		s.evidence(r)
 	}
 	return s.of, nil
 }
@@ -88,7 +87,7 @@ var subjectContract = []column[contractRow]{
 
 func briefs(r *contractRow) *[]alert.ContributionBrief { return &r.contract.Contributions }
 
-func (s *subjects) contract(r *contractRow) error {
+func (s *subjects) contract(r *contractRow) {
 	c := &r.contract
 	if r.arr.Known {
 		c.ARR = r.arr.Amount.Rescale(2).String()
@@ -105,28 +104,35 @@ func (s *subjects) contract(r *contractRow) error {
 	s.of[account] = alert.Subject{Account: r.account, Evidence: s.of[account].Evidence}
 	s.of[key] = alert.Subject{Account: r.account, Contract: c}
 	s.owners[key] = r.owners
-	return nil
 }
 
-func (s *subjects) deal(scan func(...any) error) error {
-	var key churn.ContractKey
-	var deal, payload string
-	if err := scan(&key.AccountID, &key.ContractID, &deal, &payload); err != nil {
-		return err
+// dealRow is a row of subject_deals.
+type dealRow struct {
+	of      churn.ContractKey
+	deal    string
+	payload []byte
+}
+
+var subjectDeal = []column[dealRow]{
+	get("account_id", texts, func(r *dealRow) *string { return &r.of.AccountID }),
+	get("contract_id", texts, func(r *dealRow) *string { return &r.of.ContractID }),
+	get("deal_id", texts, func(r *dealRow) *string { return &r.deal }),
+	get("payload", blobs, func(r *dealRow) *[]byte { return &r.payload }),
+}
+
+func (s *subjects) deal(r *dealRow) {
+	subject := s.of[r.of]
+	if subject.Contract == nil || subject.Contract.DealID != r.deal {
+		return // another deal of the contract, not its base
 	}
-	subject := s.of[key]
-	if subject.Contract == nil || subject.Contract.DealID != deal {
-		return nil // another deal of the contract, not its base
-	}
-	record, err := churn.DecodeDeal([]byte(payload), time.Time{})
+	record, err := churn.DecodeDeal(r.payload, time.Time{})
 	if err != nil {
-		return nil // accepted by a build that was less strict: an alert without a brief is better than none
+		return // accepted by a build that was less strict: an alert without a brief is better than none
 	}
-	record.Owners = s.owners[key]
+	record.Owners = s.owners[r.of]
 	brief := alert.Handoff(&record, subject.Contract.Score())
 	subject.Brief = &brief
-	s.of[key] = subject
-	return nil
+	s.of[r.of] = subject
 }
 
 // evidenceRow is a row of subject_evidence.
@@ -147,7 +153,7 @@ var subjectEvidence = []column[evidenceRow]{
 	get("attempt_at", instants, func(r *evidenceRow) *time.Time { return &r.At }),
 }
 
-func (s *subjects) evidence(r *evidenceRow) error {
+func (s *subjects) evidence(r *evidenceRow) {
 	for _, key := range []churn.ContractKey{r.of, {AccountID: r.of.AccountID}} {
 		subject := s.of[key]
 		if key.ContractID == "" && hasTicket(subject.Evidence, r.Evidence) {
@@ -156,7 +162,6 @@ func (s *subjects) evidence(r *evidenceRow) error {
 		subject.Evidence = append(subject.Evidence, r.Evidence)
 		s.of[key] = subject
 	}
-	return nil
 }
 
 func hasTicket(all []alert.Evidence, e alert.Evidence) bool {

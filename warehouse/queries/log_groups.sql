@@ -1,1 +1,1 @@
-SELECT DISTINCT toString(group_name) AS g FROM alert_log ORDER BY g
+SELECT DISTINCT group_name FROM alert_log ORDER BY group_name

@@ -1,1 +1,1 @@
-SELECT DISTINCT toString(topic) AS t FROM alert_log WHERE topic != '' ORDER BY t
+SELECT DISTINCT topic FROM alert_log WHERE topic != '' ORDER BY topic

@@ -1,5 +1,5 @@
 -- The records that the wanted contracts' bases are made from, whole.
-SELECT v.account_id, v.contract_id, v.deal_id, e.payload
+SELECT v.account_id AS account_id, v.contract_id AS contract_id, v.deal_id AS deal_id, e.payload AS payload
 FROM
 (
     SELECT account_id, contract_id, deal_id, event_id
