@@ -48,8 +48,8 @@ func (r *road) carries(f *function, lent map[string]bool) bool {
 	switch {
 	case f.Send:
 		return false
-	case f.Literal:
-		return has(f.Takes) || has(f.Gives)
+	case f.Literal && has(f.Gives):
+		return true
 	case lent[f.String()]:
 		return true
 	case has(f.Takes): // where it gives no data and cannot fail, something is only asked
