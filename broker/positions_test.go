@@ -48,7 +48,7 @@ func TestWaitSaysOfEachTopicHowItStands(t *testing.T) {
 		fill(t, conn, topics.Feedback, 4)
 		positions := &broker.Positions{Kafka: conn, Group: testservers.Name("group"), Topics: []string{topics.Deals, topics.Tickets, topics.Feedback}}
 		commit(t, conn, positions.Group, topics.Deals, 2)
-		wait := func(patience broker.Patience) broker.Waited {
+		wait := func(patience broker.Patience) broker.Progress {
 			t.Helper()
 			w, err := positions.Wait(within(t), patience)
 			if err != nil {
@@ -56,7 +56,7 @@ func TestWaitSaysOfEachTopicHowItStands(t *testing.T) {
 			}
 			return w
 		}
-		stands := func(w broker.Waited, want string) {
+		stands := func(w broker.Progress, want string) {
 			t.Helper()
 			got := ""
 			for _, topic := range positions.Topics {
@@ -75,7 +75,7 @@ func TestWaitSaysOfEachTopicHowItStands(t *testing.T) {
 		}
 
 		// Where deals and tickets lag too far they are not waited for. Feedback is.
-		done := make(chan broker.Waited, 1)
+		done := make(chan broker.Progress, 1)
 		go func() {
 			done <- wait(broker.Patience{Timeout: time.Minute, MaxLag: 5, Exempt: []string{topics.Feedback}})
 		}()
@@ -122,18 +122,18 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestSettledSaysWhoIsBehind(t *testing.T) {
+func TestWaitSaysWhoIsBehind(t *testing.T) {
 	config := embeddedConfig(t)
 	config.Topics = ownTopics()
 	conn := connect(t, config)
 	create(t, conn)
 	fill(t, conn, conn.Topics().Deals, 1)
 	positions := &broker.Positions{Kafka: conn, Group: testservers.Name("group"), Topics: []string{conn.Topics().Deals, conn.Topics().Tickets}}
-	ends, err := positions.Ends(within(t))
+	waited, err := positions.Wait(within(t), broker.Patience{Timeout: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := positions.Settled(within(t), ends, 10*time.Millisecond); !errors.Is(err, broker.ErrBehind) {
+	if err := waited.Err(); !errors.Is(err, broker.ErrBehind) {
 		t.Errorf("the error is %v", err)
 	}
 }

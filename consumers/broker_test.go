@@ -43,12 +43,12 @@ func TestRecordsAreStoredThenCommitted(t *testing.T) {
 				t.Errorf("%s: known at %s, model %q, payload %s", where, e.KnownAt, e.Hardness.ModelVersion, e.Payload)
 			}
 		}
-		lag, err := c.Positions().Lag(within(t))
+		progress, err := c.Positions().Now(within(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for tp, n := range lag {
-			if n != 0 {
+		for tp, end := range progress.Ends {
+			if n := end - progress.Committed[tp]; n != 0 {
 				t.Errorf("%s lags by %d", tp, n)
 			}
 		}
@@ -227,11 +227,11 @@ func TestRebalanceLosesNothing(t *testing.T) {
 		}
 		stopOne()
 		putAndWait("the second member stored all")
-		ends, err := two.Positions().Ends(within(t))
+		waited, err := two.Positions().Wait(within(t), broker.Patience{Timeout: 30 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := two.Positions().Settled(within(t), ends, 30*time.Second); err != nil {
+		if err := waited.Err(); err != nil {
 			t.Error(err)
 		}
 		stopTwo()

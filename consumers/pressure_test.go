@@ -133,12 +133,12 @@ func TestStoppingLetsAnInsertFinishAndCommits(t *testing.T) {
 		go func() { stop(); close(stopped) }()
 		close(store.proceed)
 		<-stopped
-		lag, err := c.Positions().Lag(within(t))
+		progress, err := c.Positions().Now(within(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for tp, n := range lag {
-			if n != 0 {
+		for tp, end := range progress.Ends {
+			if n := end - progress.Committed[tp]; n != 0 {
 				t.Errorf("%s lags by %d: what was stored while stopping is not committed", tp, n)
 			}
 		}

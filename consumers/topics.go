@@ -110,11 +110,6 @@ func (c *Consumers) Positions() *broker.Positions {
 	return &broker.Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{topics.Deals, topics.Tickets}}
 }
 
-// FeedbackPositions tells how far the group is with feedback.
-func (c *Consumers) FeedbackPositions() *broker.Positions {
-	return &broker.Positions{Kafka: c.Kafka, Group: c.Config.Group, Topics: []string{c.Kafka.Topics().Feedback}}
-}
-
 // names are those of all topics.
 func (c *Consumers) names() []string {
 	var names []string

@@ -38,12 +38,12 @@ func TestTransactionsAreReadToTheirEnd(t *testing.T) {
 		if len(store.deals) != 1 || len(store.rejected) != 0 {
 			t.Errorf("stored %d deals and %d rejections, want the committed deal alone", len(store.deals), len(store.rejected))
 		}
-		lag, err := c.Positions().Lag(within(t))
+		progress, err := c.Positions().Now(within(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for tp, n := range lag {
-			if n != 0 {
+		for tp, end := range progress.Ends {
+			if n := end - progress.Committed[tp]; n != 0 {
 				t.Errorf("%s lags by %d", tp, n)
 			}
 		}

@@ -250,12 +250,12 @@ func (l *leader) link(ctx context.Context) error {
 func (l *leader) update(ctx context.Context) error {
 	l.updating.Lock()
 	defer l.updating.Unlock()
-	committed, err := l.facts.Committed(ctx)
+	facts, err := l.facts.Now(ctx)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	result, err := l.links.Update(ctx, committed)
+	result, err := l.links.Update(ctx, facts.Committed)
 	for _, tp := range result.Rewound {
 		l.metrics.rewound.Inc()
 		slog.Error("taking a partition in again from its start: its topic was made anew, or the consumers' offsets were set back; nothing is counted twice", "partition", tp.String())

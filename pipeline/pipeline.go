@@ -163,11 +163,11 @@ func (p *Pipeline) Lapse(ctx context.Context, drive func(context.Context, MoveOn
 				if _, err := leader.catchUp(ctx, until, nil); err != nil {
 					return 0, err
 				}
-				behind, err := leader.facts.Lag(ctx)
-				for _, n := range behind {
-					lag += n
+				facts, err := leader.facts.Now(ctx)
+				if err != nil {
+					return 0, err
 				}
-				return lag, err
+				return facts.Lag(), nil
 			})
 		})
 	})

@@ -260,12 +260,12 @@ func (s *server) untilIdle(t *testing.T, schedule string, from, now time.Time) (
 	}
 	defer kafka.Close()
 	topics := &broker.Positions{Kafka: kafka, Group: "nobody", Topics: []string{kafka.Topics().Alerts, kafka.Topics().Handoffs}}
-	ends, err := topics.Ends(t.Context())
+	held, err := topics.Now(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	onTopics := int64(0)
-	for _, end := range ends {
+	for _, end := range held.Ends {
 		onTopics += end
 	}
 	// Alerts that ended long ago are taken off their topic again, by a record more.

@@ -183,11 +183,8 @@ func (h *house) settle(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the pipeline had not settled after %s", patience))
 	defer cancel()
 	for ctx.Err() == nil {
-		all, err := h.positions.Ends(ctx)
-		if err == nil {
-			if err = h.positions.Settled(ctx, all, 0); err == nil {
-				break
-			}
+		if _, err := h.positions.Wait(ctx, broker.Patience{}); err == nil {
+			break
 		}
 		sleep(ctx, 200*time.Millisecond)
 	}

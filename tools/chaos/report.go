@@ -26,16 +26,14 @@ func (h *house) watchStalls(ctx context.Context) *stalls {
 		moved, sum := time.Now(), int64(-1)
 		for ; ctx.Err() == nil; sleep(ctx, 500*time.Millisecond) {
 			asking, answered := context.WithTimeout(ctx, 5*time.Second)
-			committed, err := h.positions.Committed(asking)
-			ends, errEnds := h.positions.Ends(asking)
+			progress, err := h.positions.Now(asking)
 			answered()
-			if err == nil && errEnds == nil {
-				now, behind := int64(0), int64(0)
-				for tp, offset := range committed {
+			if err == nil {
+				now := int64(0)
+				for _, offset := range progress.Committed {
 					now += offset
-					behind += ends[tp] - offset
 				}
-				if now > sum || behind == 0 {
+				if now > sum || progress.Lag() == 0 {
 					moved, sum = time.Now(), now
 				}
 			}

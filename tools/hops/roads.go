@@ -25,7 +25,7 @@ var roads = []road{
 	{
 		name: "tick", follow: (*road).tick,
 		carriers: []string{
-			"ledger", "Ledger", "Tick", "TickStatus", "TopicPartition", "Range", "FeedbackEvent",
+			"ledger", "Ledger", "Tick", "TickStatus", "TopicPartition", "Range", "Progress", "FeedbackEvent",
 			"step", "DealVersion", "AttemptVersion", "Link", "Unmatched", "Parameters", "QueryOption",
 			"Row", "observation", "alert", "Transition", "Subject", "Run", "Entry", "Batch", "any",
 			"Record", "Delivery",
