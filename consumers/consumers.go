@@ -23,11 +23,11 @@ import (
 // means that the store is away: the same call is made again until it works. What is passed belongs to the caller again when
 // a call returns.
 type Store interface {
-	NewDealBlock() churn.Batch[churn.DealEvent]
-	NewTicketBlock() churn.Batch[churn.TicketEvent]
+	NewDealBatch() churn.Batch[churn.DealEvent]
+	NewTicketBatch() churn.Batch[churn.TicketEvent]
 	InsertDeals(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error
 	InsertTickets(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.TicketEvent]) error
-	NewFeedbackBlock() churn.Batch[churn.FeedbackEvent]
+	NewFeedbackBatch() churn.Batch[churn.FeedbackEvent]
 	InsertFeedback(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.FeedbackEvent]) error
 	StoreRejected(ctx context.Context, token string, rejected []churn.Rejected) error
 }

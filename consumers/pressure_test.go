@@ -234,8 +234,8 @@ func (n *none[E]) Len() int           { return n.rows }
 func (n *none[E]) Payload(int) []byte { return nil }
 func (n *none[E]) Reset()             { n.rows = 0 }
 
-func (d discard) NewDealBlock() churn.Batch[churn.DealEvent]     { return &none[churn.DealEvent]{} }
-func (d discard) NewTicketBlock() churn.Batch[churn.TicketEvent] { return &none[churn.TicketEvent]{} }
+func (d discard) NewDealBatch() churn.Batch[churn.DealEvent]     { return &none[churn.DealEvent]{} }
+func (d discard) NewTicketBatch() churn.Batch[churn.TicketEvent] { return &none[churn.TicketEvent]{} }
 
 func (d discard) InsertDeals(_ context.Context, _ string, _ time.Time, batches []churn.Batch[churn.DealEvent]) error {
 	for _, b := range batches {
@@ -244,7 +244,7 @@ func (d discard) InsertDeals(_ context.Context, _ string, _ time.Time, batches [
 	return nil
 }
 
-func (d discard) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] {
+func (d discard) NewFeedbackBatch() churn.Batch[churn.FeedbackEvent] {
 	return &none[churn.FeedbackEvent]{}
 }
 

@@ -134,11 +134,11 @@ func known[E any](batches []churn.Batch[E], known time.Time) []E {
 	return events
 }
 
-func (m *memory) NewDealBlock() churn.Batch[churn.DealEvent] {
+func (m *memory) NewDealBatch() churn.Batch[churn.DealEvent] {
 	return &kept[churn.DealEvent]{stamp: func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }}
 }
 
-func (m *memory) NewTicketBlock() churn.Batch[churn.TicketEvent] {
+func (m *memory) NewTicketBatch() churn.Batch[churn.TicketEvent] {
 	return &kept[churn.TicketEvent]{stamp: func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp }}
 }
 
@@ -168,7 +168,7 @@ func (m *memory) InsertTickets(_ context.Context, token string, at time.Time, ba
 	})
 }
 
-func (m *memory) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] {
+func (m *memory) NewFeedbackBatch() churn.Batch[churn.FeedbackEvent] {
 	return &kept[churn.FeedbackEvent]{stamp: func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp }}
 }
 

@@ -28,9 +28,9 @@ type Topic struct {
 // Topics lists what is consumed: where it comes from, what its records become, and where those go.
 func Topics(names broker.Topics, e Enrichment) []Topic {
 	return []Topic{
-		newTopic(names.Deals, "deals", e.deal, (*churn.DealEvent).Key, table[churn.DealEvent]{Store.NewDealBlock, Store.InsertDeals}),
-		newTopic(names.Tickets, "tickets", e.ticket, (*churn.TicketEvent).Key, table[churn.TicketEvent]{Store.NewTicketBlock, Store.InsertTickets}),
-		newTopic(names.Feedback, "feedback", feedback, (*churn.FeedbackEvent).Key, table[churn.FeedbackEvent]{Store.NewFeedbackBlock, Store.InsertFeedback}),
+		newTopic(names.Deals, "deals", e.deal, (*churn.DealEvent).Key, table[churn.DealEvent]{Store.NewDealBatch, Store.InsertDeals}),
+		newTopic(names.Tickets, "tickets", e.ticket, (*churn.TicketEvent).Key, table[churn.TicketEvent]{Store.NewTicketBatch, Store.InsertTickets}),
+		newTopic(names.Feedback, "feedback", feedback, (*churn.FeedbackEvent).Key, table[churn.FeedbackEvent]{Store.NewFeedbackBatch, Store.InsertFeedback}),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/text"
 )
 
 // Explainer asks the warehouse what a query would return, without running it over data.
@@ -106,12 +107,8 @@ var sqlLine = regexp.MustCompile(`\s*\(line \d+, col \d+\)`)
 
 // oneLine keeps the part of the warehouse's message that helps: it may repeat the whole query and every token that it knows.
 func oneLine(err error) string {
-	text, _, _ := strings.Cut(err.Error(), ". Expected one of")
-	words := strings.Join(strings.Fields(sqlLine.ReplaceAllString(text, "")), " ")
-	if runes := []rune(words); len(runes) > 300 {
-		words = string(runes[:300]) + "..."
-	}
-	return words
+	helps, _, _ := strings.Cut(err.Error(), ". Expected one of")
+	return text.Cut(text.Line(sqlLine.ReplaceAllString(helps, "")), 300, "...")
 }
 
 // locate finds where in the query a mistake is that the warehouse told of.

@@ -58,7 +58,7 @@ type Rule struct {
 	File string
 	Line int
 
-	texts   []text // labels and annotations, compiled
+	texts   []wording // labels and annotations, compiled
 	query   place
 	columns map[string]place // where each column is named, for Check
 }

@@ -12,10 +12,11 @@ import (
 
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
+	"github.com/aftershock/aftershock/text"
 )
 
-// text is one label or annotation, compiled.
-type text struct {
+// wording is one label or annotation, compiled.
+type wording struct {
 	section string // labels or annotations
 	name    string
 	body    *template.Template
@@ -32,12 +33,12 @@ var textFuncs = template.FuncMap{
 	"list":  formatList,
 }
 
-func compile(section, name, body string, at place) (text, error) {
+func compile(section, name, body string, at place) (wording, error) {
 	t, err := template.New(section + "." + name).Funcs(textFuncs).Option("missingkey=error").Parse(body)
 	if err != nil {
-		return text{}, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "template: "))
+		return wording{}, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "template: "))
 	}
-	out := text{section: section, name: name, body: t, at: at}
+	out := wording{section: section, name: name, body: t, at: at}
 	for _, tree := range t.Templates() {
 		if tree.Tree != nil {
 			out.fields = append(out.fields, fieldsOf(tree.Tree.Root, false)...)
@@ -159,19 +160,13 @@ func Number(v any) (float64, bool) {
 	return 0, false
 }
 
-// formatMoney writes 48000.5 and "EUR" as "48,001 EUR": whole units, since nobody acts on cents.
+// formatMoney writes 48000.7 and "EUR" as "48,001 EUR": whole units, since nobody acts on cents.
 func formatMoney(v any, currency ...any) string {
 	f, ok := Number(v)
 	if !ok {
 		return "unknown"
 	}
-	digits := strconv.FormatFloat(math.Abs(f), 'f', 0, 64)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	if math.Round(f) < 0 {
-		digits = "-" + digits
-	}
+	digits := text.Whole(f)
 	if len(currency) > 0 {
 		if c, ok := currency[0].(string); ok && c != "" {
 			digits += " " + c

@@ -24,5 +24,8 @@ func Thousands(number string) string {
 
 // Whole writes an amount in whole units, grouped: 48000.7 becomes "48,001". A half goes to the even neighbour.
 func Whole(amount float64) string {
-	return Thousands(strconv.FormatFloat(amount, 'f', 0, 64))
+	if whole := strconv.FormatFloat(amount, 'f', 0, 64); whole != "-0" {
+		return Thousands(whole)
+	}
+	return "0"
 }

@@ -76,19 +76,19 @@ func (t *events[E]) insertValues(ctx context.Context, w *Warehouse, token string
 	return t.insertAll(ctx, w, token, w.clock(), []churn.Batch[E]{b})
 }
 
-// NewDealBlock makes an empty batch of deal_events.
-func (w *Warehouse) NewDealBlock() churn.Batch[churn.DealEvent] { return dealEvents.open() }
+// NewDealBatch makes an empty batch of deal_events.
+func (w *Warehouse) NewDealBatch() churn.Batch[churn.DealEvent] { return dealEvents.open() }
 
-// NewTicketBlock makes an empty batch of ticket_events.
-func (w *Warehouse) NewTicketBlock() churn.Batch[churn.TicketEvent] { return ticketEvents.open() }
+// NewTicketBatch makes an empty batch of ticket_events.
+func (w *Warehouse) NewTicketBatch() churn.Batch[churn.TicketEvent] { return ticketEvents.open() }
 
-// InsertDeals stores batches of NewDealBlock in one insert, all or nothing, and stamps the events that have no KnownAt. The token
+// InsertDeals stores batches of NewDealBatch in one insert, all or nothing, and stamps the events that have no KnownAt. The token
 // makes a retry of the same insert store nothing twice.
 func (w *Warehouse) InsertDeals(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error {
 	return dealEvents.insertAll(ctx, w, token, known, batches)
 }
 
-// InsertTickets stores batches of NewTicketBlock, as InsertDeals does.
+// InsertTickets stores batches of NewTicketBatch, as InsertDeals does.
 func (w *Warehouse) InsertTickets(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.TicketEvent]) error {
 	return ticketEvents.insertAll(ctx, w, token, known, batches)
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/aftershock/aftershock/churn"
 )
 
-// NewFeedbackBlock makes an empty batch of feedback.
-func (w *Warehouse) NewFeedbackBlock() churn.Batch[churn.FeedbackEvent] { return feedbackEvents.open() }
+// NewFeedbackBatch makes an empty batch of feedback.
+func (w *Warehouse) NewFeedbackBatch() churn.Batch[churn.FeedbackEvent] { return feedbackEvents.open() }
 
-// InsertFeedback stores batches of NewFeedbackBlock, as InsertDeals does.
+// InsertFeedback stores batches of NewFeedbackBatch, as InsertDeals does.
 func (w *Warehouse) InsertFeedback(ctx context.Context, token string, known time.Time, batches []churn.Batch[churn.FeedbackEvent]) error {
 	return feedbackEvents.insertAll(ctx, w, token, known, batches)
 }

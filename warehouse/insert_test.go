@@ -27,7 +27,7 @@ func TestEveryRowIsStoredOnce(t *testing.T) {
 	}
 	several := make([]churn.Batch[churn.DealEvent], 3)
 	for i := range several {
-		several[i] = batchOf(w.NewDealBlock, churn.DealEvent{DealClosed: churn.DealClosed{AccountID: "b", EventID: fmt.Sprint(i), ClosedAt: now()}})
+		several[i] = batchOf(w.NewDealBatch, churn.DealEvent{DealClosed: churn.DealClosed{AccountID: "b", EventID: fmt.Sprint(i), ClosedAt: now()}})
 	}
 	if err := w.InsertDeals(t.Context(), "", now(), several); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestAnInsertThatIsCutIsAllOrNothing(t *testing.T) {
 				events[i] = churn.DealEvent{DealClosed: churn.DealClosed{AccountID: fmt.Sprint("cut", try), DealID: fmt.Sprint(b, "-", i), EventID: fmt.Sprint(b, "-", i), ClosedAt: now()},
 					Stamp: churn.Stamp{Payload: bytes.Repeat([]byte("x"), 100)}}
 			}
-			all = append(all, batchOf(w.NewDealBlock, events...))
+			all = append(all, batchOf(w.NewDealBatch, events...))
 		}
 		stored := func() string {
 			return lines(t, w, fmt.Sprintf("SELECT toString(count()) FROM deal_events WHERE account_id = 'cut%d'", try), now())
@@ -124,7 +124,7 @@ func cutting(t *testing.T, server string, after int64) string {
 // What a batch takes in is what the table gives out, whatever the values and however often the batch was used before.
 func TestABatchKeepsEveryValue(t *testing.T) {
 	w := open(t)
-	batch := w.NewDealBlock()
+	batch := w.NewDealBatch()
 	rounds := [2]*float64{nil, new(float64)}
 	for round := range rounds {
 		batch.Reset()

@@ -156,7 +156,7 @@ func TestForgottenIsAsNew(t *testing.T) {
 			t.Errorf("nothing was linked: %+v", got)
 		}
 		for range 2 {
-			batch := batchOf(w.NewDealBlock, churn.DealEvent{DealClosed: churn.DealClosed{AccountID: "b", EventID: "e", ClosedAt: now()}})
+			batch := batchOf(w.NewDealBatch, churn.DealEvent{DealClosed: churn.DealClosed{AccountID: "b", EventID: "e", ClosedAt: now()}})
 			if err := w.InsertDeals(t.Context(), "token", now(), []churn.Batch[churn.DealEvent]{batch}); err != nil {
 				t.Fatal(err)
 			}

@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/text"
 )
 
 // Headers of a dead letter, beside those of the record itself.
@@ -74,7 +74,7 @@ func Message(record *broker.Record, why churn.Rejection, at time.Time) kafka.Mes
 		}
 	}
 	add := func(key, value string) {
-		m.Headers = append(m.Headers, kafka.Header{Key: key, Value: []byte(shorten(value, maxReason))})
+		m.Headers = append(m.Headers, kafka.Header{Key: key, Value: []byte(text.CutBytes(value, maxReason))})
 	}
 	add(HeaderCode, string(why.Code))
 	add(HeaderField, why.Field)
@@ -89,7 +89,7 @@ func Message(record *broker.Record, why churn.Rejection, at time.Time) kafka.Mes
 
 // Rejected is a refused record of a source (deals, tickets or feedback) as rejected_events keeps it.
 func Rejected(record *broker.Record, why churn.Rejection, source string, at time.Time) churn.Rejected {
-	why.Field, why.Reason = shorten(why.Field, maxReason), shorten(why.Reason, maxReason)
+	why.Field, why.Reason = text.CutBytes(why.Field, maxReason), text.CutBytes(why.Reason, maxReason)
 	_, knownAt, _ := broker.ReadHeaders(record.Headers)
 	if knownAt.IsZero() {
 		knownAt = at
@@ -105,7 +105,7 @@ func Rejected(record *broker.Record, why churn.Rejection, source string, at time
 		Key:        record.Key,
 		Size:       len(value),
 		Hash:       sha256.Sum256(value),
-		Excerpt:    shorten(string(value[:min(len(value), maxExcerpt)]), maxExcerpt),
+		Excerpt:    text.CutBytes(string(value[:min(len(value), maxExcerpt)]), maxExcerpt),
 	}
 }
 
@@ -120,16 +120,4 @@ func replayOf(headers []broker.Header) (path string) {
 		return ""
 	}
 	return path
-}
-
-// shorten cuts at most at limit bytes and leaves valid UTF-8.
-func shorten(s string, limit int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && s[limit]&0xC0 == 0x80 {
-		limit--
-	}
-	return s[:limit]
 }

@@ -68,20 +68,6 @@ func FuzzReadHeaders(f *testing.F) {
 	})
 }
 
-func TestShorten(t *testing.T) {
-	for _, test := range []struct {
-		in    string
-		limit int
-		want  string
-	}{
-		{"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"aäö", 2, "a"}, {"aäö", 3, "aä"}, {"a\xff", 10, "a\uFFFD"}, {"€€", 2, ""},
-	} {
-		if got := shorten(test.in, test.limit); got != test.want {
-			t.Errorf("shorten(%q, %d) = %q, want %q", test.in, test.limit, got, test.want)
-		}
-	}
-}
-
 func TestReplayedDeadLettersSayTheirReasonOnce(t *testing.T) {
 	record := broker.Record{Headers: headersWith("trace", "1", HeaderCode, "bad_money", broker.HeaderKnownAt, "2026-01-01T00:00:00Z")}
 	letter := Message(&record, churn.Rejection{Code: churn.CodeBadTime}, time.Unix(0, 0))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/aftershock/aftershock/text"
 )
 
 // Store remembers what replays did, and knows which events arrived.
@@ -440,7 +441,7 @@ func (r *Report) explain(d *Letter, why Reason) {
 	}
 	if i < 0 {
 		i = len(r.Reasons)
-		why.Reason, why.Example = shorten(why.Reason, maxReason), d.Path()
+		why.Reason, why.Example = text.CutBytes(why.Reason, maxReason), d.Path()
 		r.Reasons = append(r.Reasons, why)
 	}
 	r.Reasons[i].Records++

@@ -246,9 +246,9 @@ func (c contestant) store(ctx context.Context) (score, error) {
 	enrichment := consumers.Enrichment{Score: hardness.Default().Score, Classify: attempts.Default().Classify}
 	var insert func(token string) (rows int, err error)
 	if c.kind == partDeals {
-		insert, err = chunkOf(ctx, c, enrichment.DealEvent, w.NewDealBlock, w.InsertDeals)
+		insert, err = chunkOf(ctx, c, enrichment.DealEvent, w.NewDealBatch, w.InsertDeals)
 	} else {
-		insert, err = chunkOf(ctx, c, enrichment.TicketEvent, w.NewTicketBlock, w.InsertTickets)
+		insert, err = chunkOf(ctx, c, enrichment.TicketEvent, w.NewTicketBatch, w.InsertTickets)
 	}
 	if err != nil {
 		return score{}, err
