@@ -32,7 +32,7 @@ type Topics struct {
 	// DeadLetter keeps the records that cannot become events. Defaults to aftershock.deadletter.
 	DeadLetter string `yaml:"dead_letter" env:"DEAD_LETTER" doc:"topic of records that cannot become events"`
 	// Control elects the process that leads. Defaults to aftershock.control.
-	Control string `yaml:"control" env:"CONTROL" doc:"topic whose one partition elects the holder"`
+	Control string `yaml:"control" env:"CONTROL" doc:"topic whose one partition elects the leader"`
 	// InputPartitions is how many partitions deals and tickets get. Defaults to 4.
 	InputPartitions int `yaml:"input_partitions" env:"INPUT_PARTITIONS" doc:"partitions of the deal and ticket topics"`
 	// Replication is how many copies of each topic are kept. Defaults to -1, the broker's own default.

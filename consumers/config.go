@@ -12,9 +12,9 @@ type Config struct {
 	// Group is the consumer group of deals, tickets and feedback. Defaults to aftershock.
 	Group string `yaml:"group" env:"GROUP" doc:"consumer group of deals and tickets"`
 	// ControlGroup is the consumer group whose owner of the control partition is the leader. Defaults to aftershock-control.
-	ControlGroup string `yaml:"control_group" env:"CONTROL_GROUP" doc:"consumer group that elects the holder"`
+	ControlGroup string `yaml:"control_group" env:"CONTROL_GROUP" doc:"consumer group that elects the leader"`
 	// ChunkRows is how many records of a topic, over its partitions, close a batch. Defaults to 60000.
-	ChunkRows int `yaml:"chunk_rows" env:"CHUNK_ROWS" doc:"a chunk of a topic closes at so many records,"`
+	ChunkRows int `yaml:"chunk_rows" env:"CHUNK_ROWS" doc:"a batch of a topic closes at so many records,"`
 	// ChunkBytes closes a batch at so many bytes of values and keys. Defaults to 46137344 (44 MiB).
 	ChunkBytes int `yaml:"chunk_bytes" env:"CHUNK_BYTES" doc:"or at so many bytes of values and keys,"`
 	// ChunkWait closes a batch so long after its first record. Defaults to 500ms.
@@ -31,17 +31,17 @@ type Config struct {
 	// SessionTimeout is how long the group waits for a silent member. Defaults to 30s.
 	SessionTimeout time.Duration `yaml:"session_timeout" env:"SESSION_TIMEOUT" doc:"how long the group waits for a silent member"`
 	// ControlSessionTimeout is the same for the leader, and so how long a takeover takes. Defaults to 6s.
-	ControlSessionTimeout time.Duration `yaml:"control_session_timeout" env:"CONTROL_SESSION_TIMEOUT" doc:"how long a takeover from a dead holder takes"`
+	ControlSessionTimeout time.Duration `yaml:"control_session_timeout" env:"CONTROL_SESSION_TIMEOUT" doc:"how long a takeover from a dead leader takes"`
 	// RebalanceTimeout is how long members have to come back when the group changes. Defaults to 30s.
 	RebalanceTimeout time.Duration `yaml:"rebalance_timeout" env:"REBALANCE_TIMEOUT" doc:"how long members have to come back when the group changes"`
 	// PartitionWatch is how often new partitions are looked for. Defaults to 30s.
 	PartitionWatch time.Duration `yaml:"partition_watch" env:"PARTITION_WATCH" doc:"how often new partitions are looked for"`
 	// InsertTimeout bounds one attempt to store a batch. Defaults to 1m.
-	InsertTimeout time.Duration `yaml:"insert_timeout" env:"INSERT_TIMEOUT" doc:"bound on one attempt to store a chunk"`
+	InsertTimeout time.Duration `yaml:"insert_timeout" env:"INSERT_TIMEOUT" doc:"bound on one attempt to store a batch"`
 	// CommitTimeout bounds one request to the group's coordinator. Defaults to 5s.
 	CommitTimeout time.Duration `yaml:"commit_timeout" env:"COMMIT_TIMEOUT" doc:"bound on one request to the group's coordinator"`
 	// DrainTimeout bounds how long stopping waits for batches that are being stored. Defaults to 10s.
-	DrainTimeout time.Duration `yaml:"drain_timeout" env:"DRAIN_TIMEOUT" doc:"how long stopping waits for chunks that are being stored"`
+	DrainTimeout time.Duration `yaml:"drain_timeout" env:"DRAIN_TIMEOUT" doc:"how long stopping waits for batches that are being stored"`
 	// RetryMin is the first pause after a failure; pauses double, with jitter. Defaults to 200ms.
 	RetryMin time.Duration `yaml:"retry_min" env:"RETRY_MIN" doc:"first pause after a failure; pauses double, with jitter,"`
 	// RetryMax is the longest pause. Defaults to 15s.

@@ -52,10 +52,10 @@ func NewMetrics(registerer prometheus.Registerer, topics ...string) *Metrics {
 	m := &Metrics{
 		lag:       gauge("lag_records", "Records of the partition that are not yet fetched.", "topic", "partition"),
 		rows:      counter("rows_total", "Events stored.", "topic"),
-		batches:   counter("chunks_total", "Chunks stored and committed.", "topic"),
+		batches:   counter("chunks_total", "Batches stored and committed.", "topic"),
 		rejected:  counter("rejected_total", "Records that became dead letters.", "topic", "code"),
 		insert:    histogram("insert_seconds", "Time of one successful insert.", prometheus.ExponentialBuckets(0.005, 2, 12)),
-		batchRows: histogram("chunk_rows", "Records in a chunk.", prometheus.ExponentialBuckets(1, 4, 9)),
+		batchRows: histogram("chunk_rows", "Records in a batch.", prometheus.ExponentialBuckets(1, 4, 9)),
 		waiting:   gauge("waiting", "Partitions that wait for something that is away.", "for"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: space, Subsystem: part, Name: "in_flight_bytes",
 			Help: "Memory reserved for records that are not yet stored."}),

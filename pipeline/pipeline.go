@@ -117,7 +117,7 @@ func (p *Pipeline) Run(ctx context.Context, roles map[string]bool) error {
 	return g.Wait()
 }
 
-// hold keeps links, evaluates and publishes whenever this process is the holder, and steps down where another writes.
+// hold keeps links, evaluates and publishes whenever this process is the leader, and steps down where another writes.
 func (p *Pipeline) hold(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := p.election.Lead(ctx, func(ctx context.Context, _ int32) error { return p.leader().run(ctx) })

@@ -177,7 +177,7 @@ func TestWhatStandsLaterIsNotTakenOff(t *testing.T) {
 	}
 }
 
-// A holder that was paused wakes up and takes off what ended by what it knows, though it fires again: the holder sees it.
+// A leader that was paused wakes up and takes off what ended by what it knows, though it fires again: the leader sees it.
 func TestATombstoneThatComesLateIsMended(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
 		alerts := conn.Topics().Alerts
@@ -191,8 +191,8 @@ func TestATombstoneThatComesLateIsMended(t *testing.T) {
 			t.Fatal(err)
 		}
 		log.append("g", transition(alerts, "a", 2, 1))
-		holder := tombstoning(t, conn, log)
-		flush(t, holder, 1)
+		leader := tombstoning(t, conn, log)
+		flush(t, leader, 1)
 		takeOff := func() {
 			t.Helper()
 			if off, err := paused.Tombstone(within(t), log.entries[0].Transitions[1:]); err != nil || len(off) != 1 {
@@ -201,7 +201,7 @@ func TestATombstoneThatComesLateIsMended(t *testing.T) {
 		}
 		takeOff()
 		want := []string{"a-1-1", "a-1-2", "a-2-1", "-a-1-2", "a-2-1"}
-		flush(t, holder, 0)
+		flush(t, leader, 0)
 		expect(t, on(t, conn, alerts), want...)
 		// The same, found at the start of another.
 		late := transition(alerts, "a", 1, 2)
@@ -211,7 +211,7 @@ func TestATombstoneThatComesLateIsMended(t *testing.T) {
 		expect(t, on(t, conn, alerts), append(want, "-a-1-2", "a-2-1")...)
 		// A resolve that comes late, over its tombstone: the tombstone is the present.
 		log.append("g", ended(alerts, "a", 2, 2))
-		flush(t, holder, 1)
+		flush(t, leader, 1)
 		produce(t, conn, ended(alerts, "a", 2, 2))
 		flush(t, tombstoning(t, conn, log), 0)
 		expect(t, on(t, conn, alerts), append(want, "-a-1-2", "a-2-1", "a-2-2", "a-2-2", "-a-2-2")...)

@@ -124,7 +124,7 @@ func (r *Relay) Wake() {
 	}
 }
 
-// Restart makes the next flush look afresh at what the destination has, as a new holder must: another process may have
+// Restart makes the next flush look afresh at what the destination has, as a new leader must: another process may have
 // published meanwhile.
 func (r *Relay) Restart() {
 	r.prepare()

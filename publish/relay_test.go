@@ -289,7 +289,7 @@ func TestAStaleHeadIsMended(t *testing.T) {
 		log.append("g", transition(alerts, "a", 1, 1), transition(alerts, "b", 1, 1), transition(alerts, "a", 1, 2))
 		relay := newRelay(t, conn, log)
 		flush(t, relay, 3)
-		// A holder that was paused wakes up and finishes what it had begun.
+		// A leader that was paused wakes up and finishes what it had begun.
 		late := transition(alerts, "a", 1, 1)
 		produce(t, conn, late)
 		flush(t, relay, 0)

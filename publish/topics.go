@@ -201,7 +201,7 @@ func (d *Topics) readOn(ctx context.Context, topic string, h *heads) (anew bool,
 	return anew, nil
 }
 
-// Mend reads what reached the topics since, its own records and those of a holder that woke up too late, and publishes the
+// Mend reads what reached the topics since, its own records and those of a leader that woke up too late, and publishes the
 // present transition of a fingerprint again where an older one lies over it. The bytes come from the topic itself; where
 // compaction has taken them, they must come from the log again.
 func (d *Topics) Mend(ctx context.Context) (mended int, again bool, err error) {

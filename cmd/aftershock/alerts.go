@@ -193,7 +193,7 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
 		Use: name + " ALERT", Short: short, Args: cobra.ExactArgs(1),
-		Long: short + ".\n\nALERT is its fingerprint, or as much of it as no other has. What you say goes to the topic kafka.topics.feedback, as other systems\nmay send it too; the command waits until the holder has applied it.",
+		Long: short + ".\n\nALERT is its fingerprint, or as much of it as no other has. What you say goes to the topic kafka.topics.feedback, as other systems\nmay send it too; the command waits until the leader has applied it.",
 	}
 	c.Flags().StringVar(&by, "by", "", "who you are; without it, the name of your account on this machine")
 	c.Flags().StringVar(&why, "why", "", "why, for those who look at it later")
@@ -236,7 +236,7 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 				return err
 			}
 			if wait == 0 {
-				fmt.Fprintf(c.OutOrStdout(), "said; the holder will apply it\n")
+				fmt.Fprintf(c.OutOrStdout(), "said; the leader will apply it\n")
 				return nil
 			}
 			outcome, answered, err := w.AwaitOutcome(c.Context(), f.EventID, wait)

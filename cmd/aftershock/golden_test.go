@@ -59,14 +59,14 @@ var notCompared = map[string]string{
 	"record_time": "of a record's own: the wall clock of whoever produced it",
 	"stored_at":   "the server's clock",
 	"changed_at":  "of a setting: the wall clock of the migration",
-	"version":     "counts how often upkeep ran: more often where a holder lost its turn and came again",
+	"version":     "counts how often upkeep ran: more often where a leader lost its epoch and came again",
 }
 
 // notRead are tables that nobody reads but the program itself, and that tell of this run rather than of the world.
 var notRead = map[string]string{
 	"schema_versions": "the ledger of migrations, with wall clocks",
 	"upkeep_claims":   "who kept the links, by random names",
-	"upkeep_runs":     "how often links were kept, which is up to how often a holder had to begin again",
+	"upkeep_runs":     "how often links were kept, which is up to how often a leader had to begin again",
 }
 
 // askNow are the views that ask the server's clock. Of those with a reason only names and types of columns are compared: what

@@ -24,7 +24,7 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "run", Short: "Run the pipeline until it is told to stop", Args: cobra.NoArgs,
 		Long: `Run consumes deals and tickets, keeps links, evaluates rules at their ticks and publishes alerts. Any number of processes
-may run; one of them, the holder of the control partition, keeps links, evaluates and publishes. SIGTERM drains and ends.`,
+may run; one of them, the leader, which holds the control partition, keeps links, evaluates and publishes. SIGTERM drains and ends.`,
 	}
 	c.Flags().StringSliceVar(&roles, "role", []string{pipeline.RoleConsume, pipeline.RoleEvaluate, pipeline.RoleConsole}, "what this process does: consume, evaluate, console")
 	c.Flags().BoolVar(&untilIdle, "until-idle", false, "consume what is there, evaluate the ticks that are due, publish, and end")

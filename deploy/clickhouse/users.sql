@@ -13,7 +13,7 @@ GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, ALTER T
 GRANT TABLE ENGINE ON MergeTree, TABLE ENGINE ON ReplacingMergeTree, TABLE ENGINE ON AggregatingMergeTree TO aftershock_migrate;
 
 -- The pipeline reads and adds. It changes and removes nothing, and creates nothing that stays: lists of ids are
--- sent along with a query. It looks whether statements of an earlier holder still run.
+-- sent along with a query. It looks whether statements of an earlier leader still run.
 CREATE ROLE IF NOT EXISTS aftershock_run;
 GRANT SELECT, INSERT ON aftershock.* TO aftershock_run;
 GRANT CREATE TEMPORARY TABLE ON *.* TO aftershock_run;

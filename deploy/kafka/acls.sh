@@ -29,7 +29,7 @@ allow "$PIPELINE" --operation Read --operation DescribeConfigs --topic "$DEALS" 
 allow "$PIPELINE" --operation Read --operation Write --operation DescribeConfigs --topic "$ALERTS" --topic "$HANDOFFS"
 # puts aside what cannot become an event,
 allow "$PIPELINE" --operation Write --operation DescribeConfigs --topic "$DEAD_LETTER"
-# looks at the settings of the topic that elects the holder,
+# looks at the settings of the topic that elects the leader,
 allow "$PIPELINE" --operation Describe --operation DescribeConfigs --topic "$CONTROL"
 # and shares its work in two groups.
 allow "$PIPELINE" --operation Read --group "$GROUP" --group "$CONTROL_GROUP"

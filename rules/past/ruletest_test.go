@@ -17,14 +17,14 @@ var dawn = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 // paper is a scratch warehouse whose rows are the accounts of the tickets stored so far.
 type paper struct {
 	stored []rules.TestEvent
-	chunks []int
+	parts []int
 	resets int
 }
 
 func (p *paper) Reset(context.Context) error { p.stored = nil; p.resets++; return nil }
 
 func (p *paper) Store(_ context.Context, events []rules.TestEvent) error {
-	p.stored, p.chunks = append(p.stored, events...), append(p.chunks, len(events))
+	p.stored, p.parts = append(p.stored, events...), append(p.parts, len(events))
 	return nil
 }
 
@@ -96,8 +96,8 @@ func TestRunTestsPasses(t *testing.T) {
 		_ = report.Write(&b)
 		t.Fatal(b.String())
 	}
-	if p.resets != 1 || len(p.chunks) != 3 {
-		t.Error("events are stored when they become known:", p.chunks)
+	if p.resets != 1 || len(p.parts) != 3 {
+		t.Error("events are stored when they become known:", p.parts)
 	}
 	want := `{"ticket_id":"T1","account_id":"A","opened_at":"2026-01-01T10:00:00Z","satisfaction":0.10,"tags":["a",true,null],"event_id":"ticket-2"}`
 	if got := string(p.stored[1].Value); got != want {

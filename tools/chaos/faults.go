@@ -18,7 +18,7 @@ var namedSteps = []string{
 	"logBeforeClaim", "logAfterClaim", "publishBeforeWrite", "publishAfterWrite", "leaderTakesOver",
 }
 
-// takeoverSteps only come when a holder has gone.
+// takeoverSteps only come when a leader has gone.
 var takeoverSteps = []string{"leaderTakesOver", "upkeepBeforeClaim", "upkeepAfterClaim"}
 
 // fault is one thing that goes wrong. It reports whether it took place: a step may not be reached in time.
@@ -226,7 +226,7 @@ func (s *storm) freeze(ctx context.Context, r *replica) error {
 	return nil
 }
 
-// join starts the guest while another replica stores a chunk; the next time the guest leaves likewise.
+// join starts the guest while another replica stores a batch; the next time the guest leaves likewise.
 func (s *storm) join(ctx context.Context) (bool, error) {
 	return s.atStep(ctx, "consumersBeforeInsert", stepPatience, func(context.Context, *replica) error {
 		if s.guest.running() {

@@ -127,7 +127,7 @@ func pausedAt(step string, times int, more time.Duration) func(context.Context, 
 	}
 }
 
-// anotherAppends waits until some more ticks are accounted for: with the holder paused that is another's work.
+// anotherAppends waits until some more ticks are accounted for: with the leader paused that is another's work.
 func (h *house) anotherAppends(ctx context.Context) bool {
 	after := time.Now().Add(slowestTick)
 	return until(ctx, time.Minute, func() bool {
