@@ -9,9 +9,12 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 )
 
 // Source is where a configuration is read from.
@@ -32,9 +35,9 @@ func Load[T any](into *T, s Source) error {
 		if err != nil {
 			return fmt.Errorf("reading the configuration: %w", err)
 		}
-		decoder := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(), yaml.CustomUnmarshaler(unmarshalLevel))
+		decoder := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(), yaml.CustomUnmarshaler(unmarshalLevel), yaml.CustomUnmarshaler(unmarshalDuration))
 		if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("reading the configuration: %w"+try, placed(s.Path, err))
+			return fmt.Errorf("reading the configuration: %w"+try, placed(s.Path, text, err))
 		}
 	}
 	parsers := map[reflect.Type]env.ParserFunc{}
@@ -79,13 +82,46 @@ func Prefixed(section string, err error) error {
 }
 
 // placed says where in the file a mistake is. YAML's own message shows the lines around it, and a password may be on one.
-func placed(path string, err error) error {
+func placed(path string, text []byte, err error) error {
 	var mistake yaml.Error
-	if !errors.As(err, &mistake) || mistake.GetToken() == nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if errors.As(err, &mistake) && mistake.GetToken() != nil {
+		at := mistake.GetToken().Position
+		return fmt.Errorf("%s:%d:%d: %s", path, at.Line, at.Column, mistake.GetMessage())
 	}
-	at := mistake.GetToken().Position
-	return fmt.Errorf("%s:%d:%d: %s", path, at.Line, at.Column, mistake.GetMessage())
+	var u unreadable
+	if file, broken := parser.ParseBytes(text, 0); broken == nil && errors.As(err, &u) {
+		f := &finder{value: u.value}
+		for _, document := range file.Docs {
+			ast.Walk(f, document.Body)
+		}
+		if f.found != nil {
+			at := f.found.GetToken().Position
+			return fmt.Errorf("%s:%d:%d: %s: %w", path, at.Line, at.Column, strings.TrimPrefix(f.found.GetPath(), "$."), err)
+		}
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// unreadable is a value that its type cannot be read from. The decoder does not say where it stands, and the error does not show it:
+// it may be a secret in the wrong place.
+type unreadable struct {
+	value string
+	error
+}
+
+func (u unreadable) Unwrap() error { return u.error }
+
+// finder finds the first place that has a value.
+type finder struct {
+	value string
+	found ast.Node
+}
+
+func (f *finder) Visit(n ast.Node) ast.Visitor {
+	if f.found == nil && (n.GetToken().Value == f.value || strings.TrimSpace(n.String()) == f.value) {
+		f.found = n
+	}
+	return f
 }
 
 // named says which variable holds a value that cannot be read: the parser knows only the field.
@@ -113,8 +149,22 @@ func named(keys []Key, err error) error {
 }
 
 func unmarshalLevel(level *slog.Level, text []byte) error {
-	return level.UnmarshalText(bytes.Trim(bytes.TrimSpace(text), `"'`))
+	value := scalar(text)
+	if level.UnmarshalText([]byte(value)) != nil {
+		return unreadable{value, errors.New("it is not a level, such as debug, info, warn or error")}
+	}
+	return nil
 }
+
+func unmarshalDuration(d *time.Duration, text []byte) (err error) {
+	value := scalar(text)
+	if *d, err = time.ParseDuration(value); err != nil {
+		return unreadable{value, errors.New("it is not a duration, such as 500ms, 30s or 1h30m")}
+	}
+	return nil
+}
+
+func scalar(text []byte) string { return strings.Trim(strings.TrimSpace(string(text)), `"'`) }
 
 // unknown refuses a misspelt variable, which would otherwise change nothing without a word.
 func (s Source) unknown(keys []Key, environment []string) error {

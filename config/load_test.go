@@ -57,11 +57,14 @@ func TestMistakesSayWhere(t *testing.T) {
 		text, variable, value string
 		want                  []string
 	}{
-		"an unknown key":                 {"server:\n  hots: " + secret + "\n", "", "", []string{"c.yaml:2:3", `"hots"`}},
-		"a value of another type":        {"others:\n  - host: [" + secret + "]\n", "", "", []string{"c.yaml:2:11"}},
-		"an unknown variable":            {"", "SAMPLE_SERVER_HOTS", secret, []string{"SAMPLE_SERVER_HOTS is not a key"}},
-		"a variable that cannot be read": {"", "SAMPLE_WAIT", "soon", []string{"SAMPLE_WAIT: "}},
-		"a list with an unknown key":     {"", "SAMPLE_OTHERS", "[{password: " + secret + ", hots: 1}]", []string{"SAMPLE_OTHERS: ", `"hots"`}},
+		"an unknown key":                      {"server:\n  hots: " + secret + "\n", "", "", []string{"c.yaml:2:3", `"hots"`}},
+		"a value of another type":             {"others:\n  - host: [" + secret + "]\n", "", "", []string{"c.yaml:2:11"}},
+		"a file's word that is no duration":   {"server:\n  host: a\nwait: " + secret + "\n", "", "", []string{"c.yaml:3:7: wait: ", "not a duration"}},
+		"a file's number that is no duration": {"{wait: 5}\n", "", "", []string{"c.yaml:1:8: wait: ", "not a duration"}},
+		"a file's list that is no duration":   {"wait: [" + secret + "]\n", "", "", []string{"c.yaml:1:7: wait: ", "not a duration"}},
+		"an unknown variable":                 {"", "SAMPLE_SERVER_HOTS", secret, []string{"SAMPLE_SERVER_HOTS is not a key"}},
+		"a variable that cannot be read":      {"", "SAMPLE_WAIT", "soon", []string{"SAMPLE_WAIT: "}},
+		"a list with an unknown key":          {"", "SAMPLE_OTHERS", "[{password: " + secret + ", hots: 1}]", []string{"SAMPLE_OTHERS: ", `"hots"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.variable != "" {
