@@ -17,7 +17,7 @@ var dawn = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 // paper is a scratch warehouse whose rows are the accounts of the tickets stored so far.
 type paper struct {
 	stored []rules.TestEvent
-	parts []int
+	parts  []int
 	resets int
 }
 
