@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
+	"github.com/shopspring/decimal"
 
 	"github.com/aftershock/aftershock/churn"
 )
@@ -314,6 +315,16 @@ func money[R any]() kind[R, churn.OptionalMoney] {
 		},
 		reading: as(amount),
 	}
+}
+
+// amounts is Nullable(Decimal(38, 4)), which may have more digits than money has, read as a text with two decimals.
+func amounts[R any]() kind[R, string] {
+	return kind[R, string]{reading: as(func(d *decimal.Decimal) (string, error) {
+		if d == nil {
+			return "", nil
+		}
+		return d.StringFixedBank(2), nil
+	})}
 }
 
 type moneyUnits struct{ proto.ColDecimal64 }

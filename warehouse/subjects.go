@@ -57,7 +57,6 @@ type contractRow struct {
 	account  alert.AccountBrief
 	owners   churn.Owners
 	contract alert.ContractBrief
-	arr      churn.OptionalMoney
 }
 
 var subjectContract = []column[contractRow]{
@@ -73,7 +72,7 @@ var subjectContract = []column[contractRow]{
 	get("closed_at", instants, func(r *contractRow) *time.Time { return &r.contract.ClosedAt }),
 	get("ends_at", instants, func(r *contractRow) *time.Time { return &r.contract.EndsAt }),
 	get("currency", words, func(r *contractRow) *string { return &r.contract.Currency }),
-	get("arr", money, func(r *contractRow) *churn.OptionalMoney { return &r.arr }),
+	get("arr", amounts, func(r *contractRow) *string { return &r.contract.ARR }),
 	get("hardness", floatsOrNull, func(r *contractRow) **float64 { return &r.contract.Hardness }),
 	get("band", words, func(r *contractRow) *churn.Band { return &r.contract.Band }),
 	get("coverage", floats, func(r *contractRow) *float64 { return &r.contract.Coverage }),
@@ -89,9 +88,6 @@ func briefs(r *contractRow) *[]alert.ContributionBrief { return &r.contract.Cont
 
 func (s *subjects) contract(r *contractRow) {
 	c := &r.contract
-	if r.arr.Known {
-		c.ARR = r.arr.Amount.Rescale(2).String()
-	}
 	if c.Contributions == nil {
 		c.Contributions = []alert.ContributionBrief{}
 	}

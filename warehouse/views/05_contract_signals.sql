@@ -29,7 +29,7 @@ SELECT
     c.currency AS currency, c.signed_price AS signed_price, c.list_price AS list_price, c.anticipated_price AS anticipated_price,
     c.price_premium AS price_premium, c.arr AS arr,
     if(c.currency = reporting, toDecimal64(1, 8), rates.2[indexOf(rates.1, c.currency)]) AS rate,
-    if(rate > 0, CAST(toDecimal128(arr, 8) * rate AS Nullable(Decimal(18, 4))), NULL) AS arr_reporting,
+    if(rate > 0, CAST(toDecimal256(arr, 8) * rate AS Nullable(Decimal(38, 4))), NULL) AS arr_reporting,
     reporting AS reporting_currency,
     if(in_force, arr_reporting, NULL) AS arr_at_risk,
     c.hardness AS hardness, c.band AS band, c.coverage AS coverage, c.missing AS missing, c.discount_depth AS discount_depth,
