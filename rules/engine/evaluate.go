@@ -93,8 +93,8 @@ func (e *Engine) rule(ctx context.Context, r *rules.Rule, at time.Time, ages map
 	}
 	run.Rows = len(rows)
 	o.rule = r
-	if o.alerts, err = r.Read(rows); err != nil || len(r.Sources) == 0 {
-		return o, run, err
+	if o.alerts, o.bad = r.Read(rows); len(r.Sources) == 0 {
+		return o, run, nil
 	}
 	if agesErr != nil {
 		return o, run, agesErr
@@ -139,9 +139,9 @@ func (e *Engine) lifecycle(l *Ledger, at time.Time) lifecycle {
 	return step
 }
 
-// conclude turns what was seen into transitions and fixes what is published. A rule whose alerts cannot be concluded from, or
-// written, fails, and they hold: neither the other rules nor the ticks after this one wait for it. Where they could not be written
-// it is decided without them, for they counted in what their owners are told.
+// conclude turns what was seen into transitions and fixes what is published. An alert that cannot be concluded from, or written,
+// holds, and its rule is at fault: neither its other alerts nor the ticks after this one wait for it. Where one could not be written it
+// is decided without it, for it counted in what its owner is told.
 func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, step lifecycle, seen []observation) error {
 	for {
 		changes, faults, err := step.guarded(l.before, l.Group.Rules, seen)
@@ -150,12 +150,20 @@ func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, st
 			return nil
 		}
 		entry.Transitions = changes
-		unwritten, err := e.encode(ctx, l, entry)
+		unwritten, bad, err := e.encode(ctx, l, entry)
 		if err != nil {
 			return err
 		}
-		again := len(unwritten) > 0
+		again := len(unwritten) > 0 || len(bad) > 0
 		maps.Copy(faults, unwritten)
+		for i, o := range seen {
+			seen[i] = o.without(bad[o.rule.Name])
+			delete(bad, o.rule.Name)
+		}
+		for _, rows := range bad { // of a rule that is gone
+			blameAll(entry, rows)
+			return nil
+		}
 		for i, o := range seen {
 			err := faults[o.rule.Name]
 			if err == nil {
@@ -185,8 +193,9 @@ func blameAll(entry *alert.Entry, err error) {
 	entry.Transitions = nil
 }
 
-// encode fixes the bytes of every transition that leaves the house. Where it cannot, it says of which rules; an error is an outage.
-func (e *Engine) encode(ctx context.Context, l *Ledger, entry *alert.Entry) (faults map[string]error, err error) {
+// encode fixes the bytes of every transition that leaves the house. Where it cannot, it says of which rules, or of which of their
+// alerts; an error is an outage.
+func (e *Engine) encode(ctx context.Context, l *Ledger, entry *alert.Entry) (faults map[string]error, bad map[string]rules.BadRows, err error) {
 	byRule := map[string][]churn.ContractKey{}
 	var all []churn.ContractKey
 	for _, t := range entry.Transitions {
@@ -195,12 +204,12 @@ func (e *Engine) encode(ctx context.Context, l *Ledger, entry *alert.Entry) (fau
 			all, byRule[t.Rule] = append(all, key), append(byRule[t.Rule], key)
 		}
 	}
-	faults = map[string]error{}
+	faults, bad = map[string]error{}, map[string]rules.BadRows{}
 	subjects, err := e.subjects(ctx, entry.At, all)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil || e.unreachable(l, err):
-		return nil, err
+		return nil, nil, err
 	case len(byRule) == 1:
 		for rule := range byRule {
 			faults[rule] = err
@@ -210,7 +219,7 @@ func (e *Engine) encode(ctx context.Context, l *Ledger, entry *alert.Entry) (fau
 		for rule, keys := range byRule {
 			some, err := e.subjects(ctx, entry.At, keys)
 			if err != nil && (ctx.Err() != nil || e.unreachable(l, err)) {
-				return nil, err
+				return nil, nil, err
 			} else if err != nil {
 				faults[rule] = err
 			}
@@ -226,10 +235,13 @@ func (e *Engine) encode(ctx context.Context, l *Ledger, entry *alert.Entry) (fau
 		}
 		subject := subjects[churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID}]
 		if err := alert.Encode(t, e.topic(l, t), e.source(), subject); err != nil {
-			faults[t.Rule] = err
+			if bad[t.Rule] == nil {
+				bad[t.Rule] = rules.BadRows{}
+			}
+			bad[t.Rule][t.Fingerprint] = fmt.Errorf("%s: %w", rules.Describe(t.Identity), err)
 		}
 	}
-	return faults, nil
+	return faults, bad, nil
 }
 
 // subjects reads what alerts are about. A panic is an error like any other.

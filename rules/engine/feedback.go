@@ -123,9 +123,12 @@ func (e *Engine) Apply(ctx context.Context, l *Ledger, f churn.FeedbackEvent) (a
 		}
 	}
 	entry.Feedback = []churn.FeedbackOutcome{{EventID: f.EventID, Outcome: outcome}}
-	faults, err := e.encode(ctx, l, &entry)
+	faults, bad, err := e.encode(ctx, l, &entry)
 	for _, fault := range faults {
 		err = errors.Join(err, fault)
+	}
+	for _, rows := range bad {
+		err = errors.Join(err, rows)
 	}
 	if err == nil {
 		err = e.Append(ctx, l, entry)

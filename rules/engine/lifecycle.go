@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -16,10 +17,27 @@ import (
 type observation struct {
 	rule    *rules.Rule
 	alerts  []rules.Match
-	partial bool   // a source was silent: what was seen is true, what was not seen may be so too
-	failed  bool   // nothing is known: every alert of the rule holds
-	why     string // of either
+	bad     rules.BadRows // the alerts of these hold
+	partial bool          // a source was silent: what was seen is true, what was not seen may be so too
+	failed  bool          // nothing is known: every alert of the rule holds
+	why     string        // of either
 }
+
+// without is the observation where rows that seemed to be alerts cannot be.
+func (o observation) without(bad rules.BadRows) observation {
+	if len(bad) == 0 {
+		return o
+	}
+	all := rules.BadRows{}
+	maps.Copy(all, o.bad)
+	maps.Copy(all, bad)
+	o.bad = all
+	o.alerts = slices.DeleteFunc(slices.Clone(o.alerts), func(a rules.Match) bool { return bad[a.Fingerprint] != nil })
+	return o
+}
+
+// tellsOfAbsence reports whether what was not seen is not there: no data is never "no risk", nor is a row of unknown identity.
+func (o observation) tellsOfAbsence() bool { return !o.failed && !o.partial && o.bad[""] == nil }
 
 // prior is where the alerts of a group stood: the latest transition of each fingerprint.
 type prior map[string]alert.Transition
@@ -63,8 +81,8 @@ func (l lifecycle) guarded(before prior, group []*rules.Rule, seen []observation
 	return changes, faults, nil
 }
 
-// step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure. A rule of
-// which the text of an alert that is to be told cannot be filled is at fault, and goes on as one that failed.
+// step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure. An alert of
+// which a text cannot be filled holds, as do those of rows that could not be read, and the rule is at fault.
 func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (out []alert.Transition, faults map[string]error) {
 	emit := func(t alert.Transition, changed bool) {
 		if changed {
@@ -75,13 +93,21 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 	present := map[string]bool{}
 	quiet := map[string]observation{} // rules whose absent rows mean something
 	for _, o := range seen {
-		changes, err := l.there(before, o)
+		changes, bad, err := l.there(before, o)
+		if o = o.without(bad); err != nil {
+			o = fault(o.rule, err)
+		} else if err = o.bad.Err(); err != nil {
+			o.why = err.Error()
+		}
 		if err != nil {
-			o, faults[o.rule.Name] = fault(o.rule, err), err
+			faults[o.rule.Name] = err
 		}
 		quiet[o.rule.Name] = o
 		for _, a := range o.alerts {
 			present[a.Fingerprint] = true
+		}
+		for fingerprint := range o.bad {
+			present[fingerprint] = true
 		}
 		for _, t := range changes {
 			emit(t, true)
@@ -100,8 +126,8 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 			emit(l.ended(was, alert.ReasonRemoved), true)
 			continue
 		}
-		if o, ok := quiet[was.Rule]; !ok || o.failed || o.partial || OfRule(was) {
-			continue // no data is never "no risk"
+		if o, ok := quiet[was.Rule]; !ok || !o.tellsOfAbsence() || OfRule(was) {
+			continue
 		}
 		emit(l.cleared(r, was))
 	}
@@ -113,21 +139,30 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 }
 
 // there decides about the alerts whose rows are there. A panic is the rule's error.
-func (l lifecycle) there(before prior, o observation) (changes []alert.Transition, err error) {
+func (l lifecycle) there(before prior, o observation) (changes []alert.Transition, bad rules.BadRows, err error) {
 	defer recovered(&err)
+	bad = rules.BadRows{}
 	for _, a := range o.alerts {
 		was, known := before[a.Fingerprint]
 		next, changed := l.met(o.rule, was, known, a)
 		if !changed { // most rows of most ticks, and filling their texts would cost most of the tick
 			continue
 		}
-		if next.Labels, next.Annotations, err = o.rule.Render(a.Row); err != nil {
-			return nil, fmt.Errorf("%s: %w", rules.Describe(a.Identity), err)
+		var unfilled error
+		if next.Labels, next.Annotations, unfilled = o.rule.Render(a.Row); unfilled != nil {
+			bad[a.Fingerprint] = fmt.Errorf("%s: %w", rules.Describe(a.Identity), unfilled)
+			continue
+		}
+		if a.ValueUnknown != "" {
+			next.Annotations[valueUnknown] = a.ValueUnknown
 		}
 		changes = append(changes, next)
 	}
-	return changes, nil
+	return changes, bad, nil
 }
+
+// valueUnknown is the annotation that says why an alert has no value at risk though its row has one.
+const valueUnknown = "value_at_risk_unknown"
 
 // made finishes a transition of this instant.
 func (l lifecycle) made(t alert.Transition) alert.Transition {
@@ -258,7 +293,7 @@ func (l lifecycle) health(before prior, o observation) (alert.Transition, bool) 
 	next.Fingerprint, next.Rule, next.RuleVersion, next.Severity, next.Kind = fingerprint, o.rule.Name, o.rule.Version, o.rule.Severity, o.rule.Kind
 	next.Arm = alert.Treatment
 	switch {
-	case o.failed:
+	case o.failed, len(o.bad) > 0:
 		next.State, next.Reason = alert.QueryError, alert.ReasonQueryFailed
 	case o.partial:
 		next.State, next.Reason = alert.NoData, alert.ReasonNoData

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/google/go-cmp/cmp"
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -266,9 +268,9 @@ func TestReadRows(t *testing.T) {
 		return alert.Row{"account_id": "A", "n": n, "arr": churn.MustMoney("1234567.5000"), "owner": "Max", "name": "Acme",
 			"reporting_currency": "EUR", "premium": 0.083, "age": 1.9, "closed": start, "classes": []any{"price_reduction", "downgrade"}, "gone": nil}
 	}
-	alerts, err := r.Read([]alert.Row{row(1), row(2)})
-	if err != nil {
-		t.Fatal(err)
+	alerts, bad := r.Read([]alert.Row{row(1), row(2)})
+	if len(bad) > 0 {
+		t.Fatal(bad)
 	}
 	a := alerts[0]
 	labels, notes, err := r.Render(a.Row)
@@ -281,25 +283,94 @@ func TestReadRows(t *testing.T) {
 	if labels["owner"] != "Max" || a.Currency != "EUR" || rules.Plain(a.Value) != "1234567.5" || a.Identity["n"] != "1" {
 		t.Errorf("got %+v", a)
 	}
-	if _, err = r.Read([]alert.Row{row(1), row(2), row(1)}); err == nil || !strings.Contains(err.Error(), "two rows with one identity (account_id=A, n=1)") {
-		t.Error(err)
+	if others, bad := r.Read([]alert.Row{row(1), row(2), row(1)}); !strings.Contains(bad.Error(), "two rows with one identity (account_id=A, n=1)") ||
+		len(others) != 1 || others[0].Identity["n"] != "2" {
+		t.Error(others, bad)
 	}
 	null := row(1)
 	null["account_id"] = nil
-	if _, err = r.Read([]alert.Row{null}); err == nil || !strings.Contains(err.Error(), `identity column "account_id" is missing or NULL`) {
-		t.Error(err)
+	if others, bad := r.Read([]alert.Row{null, row(1)}); bad[""] == nil || !strings.Contains(bad.Error(), `identity column "account_id" is missing or NULL`) || len(others) != 1 {
+		t.Error(others, bad)
 	}
 	short := row(1)
 	delete(short, "premium")
-	if alerts, err = r.Read([]alert.Row{short}); err != nil {
-		t.Error(err)
+	alerts, bad = r.Read([]alert.Row{short, row(2)})
+	if len(bad) > 0 {
+		t.Error(bad)
 	}
 	out, faults := lifecycle{at: start}.step(prior{}, []*rules.Rule{r}, []observation{{rule: r, alerts: alerts}})
 	if err := faults["R"]; err == nil || !strings.Contains(err.Error(), "account_id=A, n=1: filling annotations.summary") || len(faults) != 1 {
 		t.Error(faults)
 	}
-	if len(out) != 1 || out[0].State != alert.QueryError {
-		t.Errorf("the rule at fault: %+v", out)
+	if states := statesOf(out); states != " error; account_id=A, n=2 firing" {
+		t.Errorf("the rule at fault: %s", states)
+	}
+}
+
+// statesOf tells of each transition which alert it is of and where that stands.
+func statesOf(all []alert.Transition) string {
+	var said []string
+	for _, t := range all {
+		said = append(said, rules.Describe(t.Identity)+" "+string(t.State))
+	}
+	slices.Sort(said)
+	return strings.Join(said, "; ")
+}
+
+// One bad row of a rule holds its own alert: open ones of others go on, begin and end. A row without an identity may be any of those
+// that are not seen, so they hold.
+func TestABadRowHoldsItsOwnAlert(t *testing.T) {
+	set, err := rules.Load(rules.Document{Name: "t.yaml", Data: []byte(`
+groups:
+  - name: g
+    schedule: "0 6 * * *"
+    rules:
+      - {alert: R, query: SELECT 1, identity: [account_id], value_at_risk: money, annotations: {summary: "{{.note.x}}{{.account_id}}"}}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := set.Rule("R")
+	row := func(account string, money any) alert.Row {
+		return alert.Row{"account_id": account, "money": money, "note": map[string]any{"x": "about "}}
+	}
+	unfilled := alert.Row{"account_id": "unfilled", "money": 1.0}
+	before := prior{}
+	var log []string
+	for day, rows := range [][]alert.Row{
+		{row("a", 1.0), row("b", 2.0), row("gone", 3.0)},
+		{row("a", math.NaN()), row("b", 2.0), row("new", 1e300), unfilled},
+		{row("a", math.NaN()), row("a", 1.0), row("b", math.Inf(-1)), row("new", 5.0), row("more", "12.5")},
+		{{"account_id": nil}, row("new", 5.0)},
+		{row("new", 5.0)},
+	} {
+		alerts, bad := r.Read(rows)
+		out, faults := lifecycle{at: start.AddDate(0, 0, day)}.step(before, []*rules.Rule{r}, []observation{{rule: r, alerts: alerts, bad: bad}})
+		for _, t := range out {
+			before[t.Fingerprint] = t
+			if t.Annotations[valueUnknown] != "" && t.ValueAtRisk.Known {
+				log = append(log, "a value that is not known is")
+			}
+		}
+		line := fmt.Sprintf("%d: %s", day, statesOf(out))
+		if err := faults["R"]; err != nil {
+			line += " | " + err.Error()
+		}
+		log = append(log, line)
+	}
+	want := []string{
+		"0: account_id=a firing; account_id=b firing; account_id=gone firing",
+		"1:  error; account_id=gone resolved; account_id=new firing | 2 rows make no alert, the others do: " +
+			`account_id=unfilled: filling annotations.summary: annotations.summary:1:7: executing "annotations.summary" at <.note.x>: map has no entry for key "note"; ` +
+			`value_at_risk of account_id=a: "NaN" is not an amount of at most 18 digits with 4 decimals`,
+		"2: account_id=more firing | 2 rows make no alert, the others do: " +
+			"two rows with one identity (account_id=a): make the query return one row for each, or add a column to identity; " +
+			`value_at_risk of account_id=b: "-Inf" is not an amount of at most 18 digits with 4 decimals`,
+		`3:  | a row makes no alert, the others do: identity column "account_id" is missing or NULL in a row`,
+		"4:  resolved; account_id=a resolved; account_id=b resolved; account_id=more resolved",
+	}
+	if diff := cmp.Diff(want, log); diff != "" {
+		t.Error(diff)
 	}
 }
 
