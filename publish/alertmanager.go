@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -46,6 +47,7 @@ type Alertmanager struct {
 
 const (
 	alertBatch   = 500
+	alertBytes   = 512 << 10
 	ackSilence   = 24 * time.Hour // renewed while somebody looks after the alert
 	labelSource  = "source"
 	labelPrint   = "fingerprint"
@@ -136,8 +138,7 @@ func (a *Alertmanager) Check(ctx context.Context) error {
 	if err := a.Open(); err != nil {
 		return err
 	}
-	_, err := a.get(ctx, "/api/v2/status", nil, nil)
-	return err
+	return a.get(ctx, "/api/v2/status", nil, nil)
 }
 
 // Deliver brings Alertmanager to where the transitions lead.
@@ -206,7 +207,7 @@ func (a *Alertmanager) Tombstone(_ context.Context, ended []alert.Transition) ([
 
 // align makes Alertmanager show of the fingerprints in scope what stands, and no more. It returns those that it refuses.
 func (a *Alertmanager) align(ctx context.Context, ended map[string]alert.Transition, scope func(fingerprint string) bool) (refused map[string]string, err error) {
-	held, err := a.held(ctx)
+	held, err := a.held(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -215,9 +216,6 @@ func (a *Alertmanager) align(ctx context.Context, ended map[string]alert.Transit
 	shown := map[string]bool{} // fingerprints whose end is told by what is there
 	for _, h := range held {
 		fingerprint := h.Labels[labelPrint]
-		if !scope(fingerprint) {
-			continue
-		}
 		t, open := a.standing[fingerprint]
 		if open && maps.Equal(a.labels(t), h.Labels) {
 			continue
@@ -242,16 +240,11 @@ func (a *Alertmanager) align(ctx context.Context, ended map[string]alert.Transit
 		}
 	}
 	// Silences first: a silenced alert sends no resolve, and one that is to be silent sends nothing before it is.
-	if err := a.silence(ctx, now, open, scope); err != nil {
+	refused = map[string]string{}
+	if err := a.silence(ctx, now, open, scope, refused); err != nil {
 		return nil, err
 	}
-	refused = map[string]string{}
-	for batch := range slices.Chunk(alerts, alertBatch) {
-		if err := a.post(ctx, batch, refused); err != nil {
-			return nil, err
-		}
-	}
-	return refused, nil
+	return refused, a.post(ctx, alerts, refused)
 }
 
 func later(a, b time.Time) time.Time {
@@ -261,31 +254,55 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// held lists what Alertmanager shows of ours, silenced and inhibited or not.
-func (a *Alertmanager) held(ctx context.Context) ([]gettable, error) {
+// held lists what Alertmanager shows of ours in scope, silenced and inhibited or not.
+func (a *Alertmanager) held(ctx context.Context, scope func(fingerprint string) bool) (held []gettable, err error) {
 	filter := url.Values{"filter": {fmt.Sprintf("%s=%q", labelSource, a.Config.Source)}}
-	var held []gettable
-	_, err := a.get(ctx, "/api/v2/alerts", filter, &held)
+	err = a.get(ctx, "/api/v2/alerts", filter, eachOf(func(g gettable) {
+		if scope(g.Labels[labelPrint]) {
+			held = append(held, g)
+		}
+	}))
 	return held, err
 }
 
-// post sends alerts. Where it refuses a batch, each is sent alone, to know which.
+// post sends alerts, in requests of a size that most proxies take.
 func (a *Alertmanager) post(ctx context.Context, alerts []gettable, refused map[string]string) error {
+	size, begin := 0, 0
+	for i := range alerts {
+		written, err := json.Marshal(alerts[i])
+		if err != nil {
+			return err
+		}
+		if i > begin && (size+len(written) > alertBytes || i-begin == alertBatch) {
+			if err := a.postHalves(ctx, alerts[begin:i], refused); err != nil {
+				return err
+			}
+			size, begin = 0, i
+		}
+		size += len(written)
+	}
+	if begin == len(alerts) {
+		return nil
+	}
+	return a.postHalves(ctx, alerts[begin:], refused)
+}
+
+// postHalves sends alerts in one request. Where their body is refused, each half is sent alone, down to the alert that is at fault.
+func (a *Alertmanager) postHalves(ctx context.Context, alerts []gettable, refused map[string]string) error {
 	err := a.send(ctx, http.MethodPost, "/api/v2/alerts", alerts)
 	var answer *answerError
 	switch {
-	case err == nil || !errors.As(err, &answer) || answer.status != http.StatusBadRequest:
+	case err == nil || !errors.As(err, &answer) || !answer.bodyRefused():
 		return err
 	case len(alerts) == 1:
 		refused[alerts[0].Labels[labelPrint]] = answer.Error()
 		return nil
 	}
-	for i := range alerts {
-		if err := a.post(ctx, alerts[i:i+1], refused); err != nil {
-			return err
-		}
+	half := len(alerts) / 2
+	if err := a.postHalves(ctx, alerts[:half], refused); err != nil {
+		return err
 	}
-	return nil
+	return a.postHalves(ctx, alerts[half:], refused)
 }
 
 func (a *Alertmanager) alert(t alert.Transition, now, end time.Time) gettable {
@@ -376,18 +393,18 @@ func (a *Alertmanager) annotations(t alert.Transition) map[string]string {
 }
 
 // silence makes our silences those of the acknowledged and snoozed alerts among the open ones.
-func (a *Alertmanager) silence(ctx context.Context, now time.Time, open []alert.Transition, scope func(fingerprint string) bool) error {
-	var all []silence
-	if _, err := a.get(ctx, "/api/v2/silences", url.Values{"filter": {fmt.Sprintf("%s=%q", labelSource, a.Config.Source)}}, &all); err != nil {
-		return err
-	}
+func (a *Alertmanager) silence(ctx context.Context, now time.Time, open []alert.Transition, scope func(fingerprint string) bool, refused map[string]string) error {
 	type episode struct{ fingerprint, episode string }
 	ours := map[episode][]silence{}
-	for _, s := range all {
+	filter := url.Values{"filter": {fmt.Sprintf("%s=%q", labelSource, a.Config.Source)}}
+	err := a.get(ctx, "/api/v2/silences", filter, eachOf(func(s silence) {
 		e := episode{s.matching(labelPrint), s.matching(labelEpisode)}
 		if s.CreatedBy == a.author() && s.Status != nil && s.Status.State != "expired" && scope(e.fingerprint) {
 			ours[e] = append(ours[e], s)
 		}
+	}))
+	if err != nil {
+		return err
 	}
 	for _, t := range open {
 		e := episode{t.Fingerprint, strconv.Itoa(t.Episode)}
@@ -404,7 +421,11 @@ func (a *Alertmanager) silence(ctx context.Context, now time.Time, open []alert.
 			{Name: labelPrint, Value: t.Fingerprint, IsEqual: true}, {Name: labelEpisode, Value: e.episode, IsEqual: true},
 			{Name: labelSource, Value: a.Config.Source, IsEqual: true},
 		}}
-		if err := a.send(ctx, http.MethodPost, "/api/v2/silences", s); err != nil {
+		err := a.send(ctx, http.MethodPost, "/api/v2/silences", s)
+		var answer *answerError
+		if errors.As(err, &answer) && answer.bodyRefused() { // of one alert, which holds up no other
+			refused[t.Fingerprint] = "the silence: " + answer.Error()
+		} else if err != nil {
 			return err
 		}
 	}
@@ -454,18 +475,14 @@ func (s silence) matching(name string) string {
 	return ""
 }
 
-func (a *Alertmanager) get(ctx context.Context, path string, query url.Values, into any) ([]byte, error) {
+func (a *Alertmanager) get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	said, err := a.caller.call(ctx, http.MethodGet, strings.TrimRight(a.URL, "/")+path, nil, nil)
-	if err == nil && into != nil {
-		err = json.Unmarshal(said, into)
+	if err := a.caller.call(ctx, http.MethodGet, strings.TrimRight(a.URL, "/")+path, nil, nil, read); err != nil {
+		return fmt.Errorf("asking Alertmanager at %s: %w", a.URL, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("asking Alertmanager at %s: %w", a.URL, err)
-	}
-	return said, nil
+	return nil
 }
 
 func (a *Alertmanager) send(ctx context.Context, method, path string, what any) error {
@@ -473,7 +490,7 @@ func (a *Alertmanager) send(ctx context.Context, method, path string, what any) 
 	if err != nil {
 		return err
 	}
-	if _, err := a.caller.call(ctx, method, strings.TrimRight(a.URL, "/")+path, body, nil); err != nil {
+	if err := a.caller.call(ctx, method, strings.TrimRight(a.URL, "/")+path, body, nil, nil); err != nil {
 		return fmt.Errorf("telling Alertmanager at %s: %w", a.URL, err)
 	}
 	return nil

@@ -408,3 +408,82 @@ func TestAlertmanagerRefusesAnAlert(t *testing.T) {
 	}
 	expect(t, log.others, "alertmanager "+server.URL+" bad-1-1 refused: it answered 400 Bad Request: no nonsense")
 }
+
+// An answer may be long: thousands of alerts stay what they are, for they are told again, and what is over is ended.
+func TestAlertmanagerHoldsThousandsOfAlerts(t *testing.T) {
+	s := newStation(t)
+	const n = 5_000
+	var all []alert.Transition
+	for i := range n {
+		one := is(alert.Firing, fmt.Sprintf("f%04d", i), "A"+strconv.Itoa(i%50), "warning", 1, 1)
+		one.Annotations = map[string]string{"summary": strings.Repeat("They ask for a lower price. ", 100)}
+		all = append(all, one)
+	}
+	s.happens(all...)
+	s.happens(is(alert.Resolved, "f0007", "A7", "warning", 1, 2))
+	flush(t, s.relay, 0) // which tells all of them again, and looks at what is there first
+	var shown []shown
+	s.get("/api/v2/alerts", &shown)
+	bytes, active := 0, 0
+	for _, one := range shown {
+		bytes += len(one.Annotations["summary"])
+		if one.Status.State == "active" && one.EndsAt.After(time.Now().Add(3*time.Hour)) {
+			active++
+		}
+	}
+	if active != n-1 || bytes < 9<<20 {
+		t.Errorf("%d alerts stand, of %d that are shown with %d bytes", active, len(shown), bytes)
+	}
+}
+
+// What stands in front of Alertmanager may take less than we send at once: then less is sent. An alert that is too large by itself, and
+// a silence that is refused, hold up no other.
+func TestAlertmanagerTakesLessAtOnce(t *testing.T) {
+	taken, requests, largest := map[string]bool{}, 0, 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case r.Method == http.MethodGet:
+			io.WriteString(w, "[]")
+		case strings.HasSuffix(r.URL.Path, "/silences"):
+			http.Error(w, "no silence", http.StatusBadRequest)
+		case len(body) > 100_000:
+			requests++
+			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		default:
+			requests++
+			largest = max(largest, len(body))
+			var alerts []shown
+			if err := json.Unmarshal(body, &alerts); err != nil {
+				t.Error(err)
+			}
+			for _, a := range alerts {
+				taken[a.Labels["fingerprint"]] = true
+			}
+		}
+	}))
+	defer server.Close()
+	log := &alertLog{}
+	var all []alert.Transition
+	for i := range 200 {
+		one := is(alert.Firing, fmt.Sprintf("f%03d", i), "A", "warning", 1, 1)
+		one.Annotations = map[string]string{"summary": strings.Repeat("x", 10_000)}
+		if i == 77 {
+			one.Annotations["summary"] = strings.Repeat("x", 200_000)
+		}
+		all = append(all, one)
+	}
+	snoozed := is(alert.Snoozed, "quiet", "B", "warning", 1, 1)
+	snoozed.SnoozedUntil = time.Now().Add(time.Hour)
+	log.append("g", append(all, snoozed)...)
+	d := &publish.Alertmanager{Config: publish.DefaultConfig().Alertmanager, URL: server.URL, Log: log, Logger: slog.New(slog.DiscardHandler)}
+	flush(t, &publish.Relay{Log: log, Logger: d.Logger, Destination: d}, 199)
+	if len(taken) != 200 || taken["f077"] {
+		t.Errorf("%d alerts were taken", len(taken))
+	}
+	if requests > 200 || largest > 100_000 {
+		t.Errorf("%d requests, the largest of those that were taken with %d bytes", requests, largest)
+	}
+	expect(t, log.others, "alertmanager "+server.URL+" f077-1-1 refused: it answered 413 Request Entity Too Large: too large",
+		"alertmanager "+server.URL+" quiet-1-1 refused: the silence: it answered 400 Bad Request: no silence")
+}

@@ -47,7 +47,8 @@ type WebhookConfig struct {
 	Secret      dial.Secret       `yaml:"secret" doc:"key of the signature; better in a file; empty: no signature"`
 	SecretFile  string            `yaml:"secret_file" doc:"file that holds the key"`
 	Timeout     time.Duration     `yaml:"timeout" doc:"bound on one request; 10s where it is 0s"`
-	Tries       int               `yaml:"tries" doc:"how often a transition is sent that is answered with 4xx (but for 408 and 429), before it is given up; 5 where it is 0"`
+	Tries       int               `yaml:"tries" doc:"how often a transition is sent whose body is refused (400, 413, 415, 422), before it is given up; 5 where it is 0. A number that is set counts for every 4xx, but for 408 and 429"`
+	GiveUpAfter time.Duration     `yaml:"give_up_after" doc:"for how long a transition is tried that is answered with another 4xx, such as 403 or 404 in a rolling deploy, before it is given up; 10m where it is 0s"`
 	Statuses    []string          `yaml:"statuses" doc:"only these: firing, reminder, acknowledged, snoozed, resolved; empty: all"`
 	Kinds       []string          `yaml:"kinds" doc:"only these kinds; empty: all"`
 	Severities  []string          `yaml:"severities" doc:"only these severities; empty: all"`
@@ -161,8 +162,8 @@ func (w WebhookConfig) mistakes() (errs []error) {
 	if w.Secret != "" && w.SecretFile != "" {
 		wrong("it has both secret and secret_file: one of them is enough")
 	}
-	if w.Timeout < 0 || w.Tries < 0 {
-		wrong("timeout and tries must not be below zero")
+	if w.Timeout < 0 || w.Tries < 0 || w.GiveUpAfter < 0 {
+		wrong("timeout, tries and give_up_after must not be below zero")
 	}
 	for _, s := range w.Statuses {
 		if !alert.State(s).Published() {

@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 	"github.com/aftershock/aftershock/dial"
 )
 
-const answerBytes = 8 << 20 // of an answer that is read; Alertmanager lists thousands of alerts in it
+const refusalBytes = 64 << 10 // of an answer that is no success, which are read
 
 // caller speaks HTTP to one place.
 type caller struct {
@@ -51,11 +52,20 @@ func (e *answerError) permanent() bool {
 	return e.status < 500 && e.status != http.StatusTooManyRequests && e.status != http.StatusRequestTimeout
 }
 
-// call sends a request and returns the body of a success. No error tells the address, which may be a secret.
-func (c *caller) call(ctx context.Context, method, address string, body []byte, header http.Header) ([]byte, error) {
+// bodyRefused reports whether it is this body that will never do, and not the place that takes none now.
+func (e *answerError) bodyRefused() bool {
+	switch e.status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// call sends a request and has the body of a success read, where somebody wants it. No error tells the address, which may be a secret.
+func (c *caller) call(ctx context.Context, method, address string, body []byte, header http.Header, read func(io.Reader) error) error {
 	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
-		return nil, hideAddress(err)
+		return hideAddress(err)
 	}
 	for _, h := range []http.Header{c.header, header} {
 		for name, values := range h {
@@ -64,17 +74,44 @@ func (c *caller) call(ctx context.Context, method, address string, body []byte, 
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return nil, hideAddress(err)
+		return hideAddress(err)
 	}
 	defer response.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(response.Body, answerBytes))
-	if err != nil {
-		return nil, hideAddress(err)
-	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return nil, &answerError{response.StatusCode, beginning(string(said), 300), response.Header.Get("Retry-After")}
+		said, err := io.ReadAll(io.LimitReader(response.Body, refusalBytes))
+		if err != nil {
+			return hideAddress(err)
+		}
+		return &answerError{response.StatusCode, beginning(string(said), 300), response.Header.Get("Retry-After")}
 	}
-	return said, nil
+	if read != nil {
+		if err := read(response.Body); err != nil {
+			return fmt.Errorf("reading the answer: %w", hideAddress(err))
+		}
+	}
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, refusalBytes)) // else the connection cannot be used again
+	return hideAddress(err)
+}
+
+// eachOf reads a JSON list as a stream, however long it is.
+func eachOf[T any](do func(T)) func(io.Reader) error {
+	return func(r io.Reader) error {
+		decoder := json.NewDecoder(r)
+		begin, err := decoder.Token()
+		if err == nil && begin != json.Delim('[') {
+			err = fmt.Errorf("it is no list, but begins with %v", begin)
+		}
+		for err == nil && decoder.More() {
+			var item T
+			if err = decoder.Decode(&item); err == nil {
+				do(item)
+			}
+		}
+		if err == nil {
+			_, err = decoder.Token()
+		}
+		return err
+	}
 }
 
 func hideAddress(err error) error {

@@ -32,11 +32,13 @@ const (
 const (
 	webhookTimeout = 10 * time.Second
 	webhookTries   = 5
+	webhookGivesUp = 10 * time.Minute
 	longestWait    = time.Hour // that a Retry-After is believed
 )
 
 // Webhook sends each transition that its filter lets through as one request, in the order of the log. What may do later is tried
-// for ever, in order. What is answered with another 4xx is given up after some tries, so that what follows is not held up.
+// for ever, in order. A body that is refused is given up after some tries, so that what follows is not held up; a place that takes
+// none, as in a rolling deploy, is tried for a while.
 type Webhook struct {
 	Config WebhookConfig
 	Link   string
@@ -51,6 +53,7 @@ type Webhook struct {
 	failed struct { // the transition that is being tried
 		id    string
 		tries int
+		since time.Time
 	}
 	until time.Time // it was told to wait until then
 }
@@ -101,7 +104,7 @@ func (w *Webhook) Check(ctx context.Context) error {
 	if err := w.Open(); err != nil {
 		return err
 	}
-	_, err := w.caller.call(ctx, http.MethodHead, w.url, nil, nil)
+	err := w.caller.call(ctx, http.MethodHead, w.url, nil, nil, nil)
 	var answer *answerError
 	if errors.As(err, &answer) {
 		return nil // whatever it says to that
@@ -213,7 +216,7 @@ func (w *Webhook) Send(ctx context.Context, id string, body []byte) error {
 		timestamp := strconv.FormatInt(now.Unix(), 10)
 		header[HeaderTimestamp], header[HeaderSignature] = []string{timestamp}, []string{Sign(w.secret, timestamp, body)}
 	}
-	_, err := w.caller.call(ctx, http.MethodPost, w.url, body, header)
+	err := w.caller.call(ctx, http.MethodPost, w.url, body, header, nil)
 	var answer *answerError
 	switch {
 	case err == nil:
@@ -225,10 +228,14 @@ func (w *Webhook) Send(ctx context.Context, id string, body []byte) error {
 		return fmt.Errorf("calling %s: %w", w.Name(), err)
 	}
 	if w.failed.id != id {
-		w.failed.id, w.failed.tries = id, 0
+		w.failed.id, w.failed.tries, w.failed.since = id, 0, now
 	}
 	w.failed.tries++
-	if most := cmp.Or(w.Config.Tries, webhookTries); w.failed.tries >= most {
+	over := w.failed.tries >= cmp.Or(w.Config.Tries, webhookTries)
+	if w.Config.Tries == 0 && !answer.bodyRefused() {
+		over = now.Sub(w.failed.since) >= cmp.Or(w.Config.GiveUpAfter, webhookGivesUp)
+	}
+	if over {
 		return &GivenUpError{Tries: w.failed.tries, Answer: answer.Error()}
 	}
 	return fmt.Errorf("calling %s, try %d: %w", w.Name(), w.failed.tries, err)

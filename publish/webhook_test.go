@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,53 @@ func TestWebhookGivesUp(t *testing.T) {
 	expect(t, log.others, "webhook chat bad-1-1 refused: it answered 410 Gone: so it is")
 	again, _ := h.relay(log, publish.WebhookConfig{Tries: 3})
 	flush(t, again, 0)
+}
+
+// A place that takes none, as in a rolling deploy, is tried for ten minutes; a body that is refused is given up after five tries.
+func TestWebhookOutlastsARollingDeploy(t *testing.T) {
+	for _, status := range []int{401, 403, 404, 410} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			h, log := newHook(t), &alertLog{}
+			log.append("g", transition("t", "a", 1, 1), transition("t", "b", 1, 1))
+			relay, w := h.relay(log, publish.WebhookConfig{})
+			now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+			w.Clock = func() time.Time { return now }
+			h.answer = func(string) (int, string) { return status, "" }
+			for range 39 { // ten seconds short of ten minutes
+				if _, err := relay.Flush(within(t)); err == nil {
+					t.Fatalf("it gives up after %d calls", len(h.calls))
+				}
+				now = now.Add(15 * time.Second)
+			}
+			h.answer = func(string) (int, string) { return 200, "" }
+			flush(t, relay, 2)
+			expect(t, log.others)
+			h.answer = func(string) (int, string) { return status, "" }
+			log.append("g", transition("t", "c", 1, 1))
+			calls := len(h.calls)
+			for len(log.others) == 0 && len(h.calls) < calls+100 {
+				_, _ = relay.Flush(within(t))
+				now = now.Add(15 * time.Second)
+			}
+			if n := len(h.calls) - calls; n != 41 {
+				t.Errorf("it gave up after %d calls, a quarter of a minute apart", n)
+			}
+			expect(t, log.others, fmt.Sprintf("webhook chat c-1-1 refused: it answered %d %s: so it is", status, http.StatusText(status)))
+		})
+	}
+	h, log := newHook(t), &alertLog{}
+	log.append("g", transition("t", "bad", 1, 1), transition("t", "b", 1, 1))
+	h.answer = func(id string) (int, string) {
+		if id == "bad-1-1" {
+			return 413, ""
+		}
+		return 200, ""
+	}
+	relay, _ := h.relay(log, publish.WebhookConfig{})
+	for len(log.others) == 0 && len(h.calls) < 100 {
+		_, _ = relay.Flush(within(t))
+	}
+	expect(t, h.ids(), "bad-1-1", "bad-1-1", "bad-1-1", "bad-1-1", "bad-1-1", "b-1-1")
 }
 
 func TestWebhookFilters(t *testing.T) {
@@ -315,7 +363,7 @@ func TestConfigTellsEveryMistake(t *testing.T) {
 	for _, want := range []string{
 		"link: ", "alertmanager.urls: a URL holds neither user nor password", `not with "ftp://ho`, "http://a:1/ stands there twice", "alertmanager.source", "alertmanager.hold_for: 1s",
 		"alertmanager: a password is given but no username", `webhooks[0] (Chat!): name: "Chat!"`, "webhooks[0] (Chat!): it needs either url or url_file", "webhooks[1] (a): url: ",
-		"webhooks[1] (a): timeout and tries", `webhooks[2] (a): statuses: "pending"`, `webhooks[2] (a): headers: "a b"`, "webhooks[2] (a): the name stands there twice", "webhooks[3] (b): it has both",
+		"webhooks[1] (a): timeout, tries and give_up_after", `webhooks[2] (a): statuses: "pending"`, `webhooks[2] (a): headers: "a b"`, "webhooks[2] (a): the name stands there twice", "webhooks[3] (b): it has both",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
