@@ -84,6 +84,8 @@ var renamed = map[string]struct{ to, why string }{
 	"TestHoldReturnsWhatTheWorkReturns":      {"TestLeadReturnsWhatTheWorkReturns", "the process that holds the control partition is the leader"},
 	"TestRunUntilTakesTicksInTheOrderOfTime": {"TestCatchingUpTakesTicksInTheOrderOfTime", "the loop is the leader's, which catches up"},
 	"TestChunksCoverEverythingWithinBounds":  {"TestBatchesCoverEverythingWithinBounds", "chunk and block are one word, batch"},
+	"TestSettledSaysWhoIsBehind":             {"TestWaitSaysWhoIsBehind", "there is one way to wait, Positions.Wait"},
+	"TestShorten":                            {"TestCutBytes", "one function cuts to a size, text.CutBytes; it has every case"},
 	"TestABlockKeepsEveryValue":              {"TestABatchKeepsEveryValue", "chunk and block are one word, batch"},
 	"TestTwoHolders":                         {"TestTwoLeaders", "the process that holds the control partition is the leader"},
 	"TestAWokenHolderChangesNothing":         {"TestAWokenLeaderChangesNothing", "the process that holds the control partition is the leader"},
