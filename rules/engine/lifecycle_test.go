@@ -508,6 +508,25 @@ func TestFeedbackThatChangesNothingSaysWhy(t *testing.T) {
 	}
 }
 
+// An end that a catch-up kept back is told, though somebody judges the alert before that; and who was not told of a beginning, for the
+// week was full, is not told of the end alone, though the row comes and goes in between.
+func TestWhatIsStillToBeToldOutlastsWhatIsNot(t *testing.T) {
+	said, all := story(rules.Rule{}, lifecycle{}, "xu.Ja.")
+	if last := all[len(all)-1]; last.State != alert.Resolved || last.Reason != alert.ReasonNotifiedLater || !published(last) {
+		t.Errorf("the end is not told: %s", said)
+	}
+	said, all = story(rules.Rule{KeepFiringFor: 2 * time.Hour}, lifecycle{maximum: 1, zone: time.UTC}, "x...x...x..x....")
+	told := map[int][]string{}
+	for _, x := range all {
+		if published(x) {
+			told[x.Episode] = append(told[x.Episode], string(x.State))
+		}
+	}
+	if len(told) != 1 || !slices.Equal(told[1], []string{"firing", "resolved"}) {
+		t.Errorf("told %v of %s", told, said)
+	}
+}
+
 // Whatever happens in whatever order: no two transitions share an id, an episode that was told of has an end that is told of or
 // stands, no two episodes are open at once, and a transition is one message at most.
 func TestLifecycleOverRandomHistories(t *testing.T) {

@@ -36,6 +36,9 @@ func (l lifecycle) notify(before prior, changes []alert.Transition) []alert.Tran
 		was := before[t.Fingerprint]
 		switch {
 		case !Notifies(*t):
+			if t.Episode == was.Episode {
+				t.Suppressed = was.Suppressed // of this nobody is told, and what they were not told before stays so
+			}
 		case l.unattended:
 			t.Suppressed = alert.SuppressedCatchUp
 		case t.State == alert.Resolved && t.Notified.Episode != t.Episode && was.Suppressed == alert.SuppressedMaximum:
