@@ -17,6 +17,9 @@ const headerRoom = 64 << 10
 // compactionLag keeps every transition of an alert readable for a while, so that a stale head can be found and mended.
 const compactionLag = 7 * 24 * time.Hour
 
+// alertBytes has room for the largest alert, alert.MaxBytes, its headers and what a batch adds.
+const alertBytes = 1 << 20
+
 // Topics are the names, partition counts and sizes of our topics.
 type Topics struct {
 	// Deals carries DealClosed. Defaults to deals.closed.
@@ -109,6 +112,7 @@ func (t Topics) Wanted() []Topic {
 	alerts := []Setting{
 		{"cleanup.policy", "compact", false, "the topic keeps where each alert stands"},
 		{"min.compaction.lag.ms", strconv.FormatInt(compactionLag.Milliseconds(), 10), true, "a stale head must be found and mended before compaction"},
+		size(alertBytes, "the largest alert must fit, or the destination refuses it"),
 	}
 	const single = "alerts are in order for each account only within one partition"
 	return []Topic{

@@ -16,23 +16,23 @@ func DecodeDeal(value []byte, occurredAt time.Time) (DealClosed, error) {
 		case "schema_version":
 			s.schemaVersion(key)
 		case "event_id":
-			d.EventID = s.text(key)
+			d.EventID = s.name(key)
 		case "revision":
 			d.Revision, _ = s.integer(key, math.MinInt64, math.MaxInt64)
 		case "occurred_at":
 			d.OccurredAt = s.instant(key)
 		case "deal_id":
-			d.DealID = s.text(key)
+			d.DealID = s.name(key)
 		case "account_id":
-			d.AccountID = s.text(key)
+			d.AccountID = s.name(key)
 		case "account_name":
-			d.AccountName = s.text(key)
+			d.AccountName = s.name(key)
 		case "segment":
-			d.Segment = s.text(key)
+			d.Segment = s.name(key)
 		case "contract_id":
-			d.ContractID = s.text(key)
+			d.ContractID = s.name(key)
 		case "renewal_of":
-			d.RenewalOf = s.text(key)
+			d.RenewalOf = s.name(key)
 		case "deal_type":
 			if v := s.oneOf(key, string(DealNew), string(DealRenewal), string(DealExpansion), string(DealDowngrade)); v != "" {
 				d.Type = DealType(v)
@@ -80,7 +80,7 @@ func DecodeDeal(value []byte, occurredAt time.Time) (DealClosed, error) {
 }
 
 func (s *scanner) currency(field string) string {
-	code := s.text(field)
+	code := s.name(field)
 	if code != "" && !KnownCurrency(code) {
 		s.fail(CodeBadValue, field, "%s is not a currency of ISO 4217", shortQuote(code))
 	}
@@ -116,25 +116,25 @@ func DecodeTicket(value []byte, occurredAt time.Time) (SupportTicket, error) {
 		case "schema_version":
 			s.schemaVersion(key)
 		case "event_id":
-			t.EventID = s.text(key)
+			t.EventID = s.name(key)
 		case "revision":
 			t.Revision, _ = s.integer(key, math.MinInt64, math.MaxInt64)
 		case "occurred_at":
 			t.OccurredAt = s.instant(key)
 		case "ticket_id":
-			t.TicketID = s.text(key)
+			t.TicketID = s.name(key)
 		case "account_id":
-			t.AccountID = s.text(key)
+			t.AccountID = s.name(key)
 		case "contract_id":
-			t.ContractID = s.text(key)
+			t.ContractID = s.name(key)
 		case "opened_at":
 			t.OpenedAt = s.instant(key)
 		case "status":
-			t.Status = s.text(key)
+			t.Status = s.name(key)
 		case "priority":
-			t.Priority = s.text(key)
+			t.Priority = s.name(key)
 		case "channel":
-			t.Channel = s.text(key)
+			t.Channel = s.name(key)
 		case "subject":
 			t.Subject = s.text(key)
 		case "body":
@@ -146,7 +146,7 @@ func DecodeTicket(value []byte, occurredAt time.Time) (SupportTicket, error) {
 				t.Tags = *tags
 			}
 		case "category":
-			t.Category = s.text(key)
+			t.Category = s.name(key)
 		case "satisfaction":
 			t.Satisfaction = s.number(key, -math.MaxFloat64, math.MaxFloat64)
 		case "outage_related":
@@ -154,7 +154,7 @@ func DecodeTicket(value []byte, occurredAt time.Time) (SupportTicket, error) {
 		case "vendor_error":
 			t.VendorError = s.truth(key)
 		case "assignee":
-			t.Assignee = s.text(key)
+			t.Assignee = s.name(key)
 		case "source":
 			t.Source = s.source(key)
 		default:
@@ -221,11 +221,11 @@ func (s *scanner) owners(field string) (o Owners) {
 	s.fields(field, func(key string) {
 		switch key {
 		case "account_executive":
-			o.AccountExecutive = s.text(key)
+			o.AccountExecutive = s.name(key)
 		case "account_manager":
-			o.AccountManager = s.text(key)
+			o.AccountManager = s.name(key)
 		case "team":
-			o.Team = s.text(key)
+			o.Team = s.name(key)
 		default:
 			s.skip()
 		}
@@ -237,7 +237,7 @@ func (s *scanner) source(field string) (src Source) {
 	s.fields(field, func(key string) {
 		switch key {
 		case "system":
-			src.System = s.text(key)
+			src.System = s.name(key)
 		case "url":
 			src.URL = s.text(key)
 		default:

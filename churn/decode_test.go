@@ -144,19 +144,20 @@ func ticket(t *testing.T, value string, occurredAt ...time.Time) SupportTicket {
 func TestTextTooLong(t *testing.T) {
 	long := strings.Repeat("a", MaxText+1)
 	for _, c := range []struct{ value, want string }{
-		{smallDeal + `,"account_name":"` + long + `"}`, "text_too_long: account_name: has 1048577 bytes, at most 1048576 are allowed"},
+		{smallDeal + `,"account_name":"` + long + `"}`, "text_too_long: account_name: has 1048577 bytes, at most 1024 are allowed"},
 		{smallDeal + `,"negotiation":{"messages":[{"text":"` + long + `"}]}}`, "text_too_long: negotiation.messages.text: has 1048577 bytes, at most 1048576 are allowed"},
 		{smallDeal + `,"negotiation":{"common_ground":["` + long + `"]}}`, "text_too_long: negotiation.common_ground: has 1048577 bytes, at most 1048576 are allowed"},
-		{smallDeal + `,"account_name":"` + strings.Repeat("é", MaxText/2+1) + `"}`, "text_too_long: account_name: has 1048578 bytes, at most 1048576 are allowed"},
+		{smallDeal + `,"account_name":"` + strings.Repeat("é", MaxName/2+1) + `"}`, "text_too_long: account_name: has 1026 bytes, at most 1024 are allowed"},
+		{smallDeal + `,"owners":{"team":"` + long + `"}}`, "text_too_long: owners.team: has 1048577 bytes, at most 1024 are allowed"},
 		{smallDeal + `,"outcome":"` + long + `"}`, "text_too_long: outcome: has 1048577 bytes, at most 1048576 are allowed"},
 	} {
 		if _, err := DecodeDeal([]byte(c.value), time.Time{}); err == nil || err.Error() != c.want {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
-	for _, field := range []string{"body", "subject", "status", "event_id"} {
+	for field, most := range map[string]int{"body": MaxText, "subject": MaxText, "status": MaxName, "event_id": MaxName, "ticket_id": MaxName, "assignee": MaxName} {
 		_, err := DecodeTicket([]byte(`{"`+field+`":"`+long+`"}`), time.Time{})
-		if want := "text_too_long: " + field + ": has 1048577 bytes, at most 1048576 are allowed"; err == nil || err.Error() != want {
+		if want := fmt.Sprintf("text_too_long: %s: has 1048577 bytes, at most %d are allowed", field, most); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}

@@ -90,9 +90,9 @@ func DecodeFeedback(value []byte, key string, occurredAt time.Time) (Feedback, e
 		case "schema_version":
 			s.schemaVersion(key)
 		case "event_id":
-			f.EventID = s.text(key)
+			f.EventID = s.name(key)
 		case "fingerprint":
-			if v := s.text(key); v != "" {
+			if v := s.name(key); v != "" {
 				f.Fingerprint = v
 			}
 		case "episode":
@@ -101,7 +101,7 @@ func DecodeFeedback(value []byte, key string, occurredAt time.Time) (Feedback, e
 		case "what":
 			f.Action = Action(s.oneOf(key, string(Acknowledge), string(Snooze), string(Close), string(Judge)))
 		case "who":
-			f.By = s.text(key)
+			f.By = s.name(key)
 		case "why":
 			f.Reason = s.text(key)
 		case "disposition":
@@ -116,6 +116,9 @@ func DecodeFeedback(value []byte, key string, occurredAt time.Time) (Feedback, e
 	})
 	s.end()
 	s.require("fingerprint", f.Fingerprint == "")
+	if len(f.Fingerprint) > MaxName {
+		s.fail(CodeTextTooLong, "fingerprint", "has %d bytes, at most %d are allowed", len(f.Fingerprint), MaxName)
+	}
 	s.require("what", f.Action == "")
 	s.require("who", f.By == "")
 	s.require("until", f.Action == Snooze && f.Until.IsZero())

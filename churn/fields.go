@@ -9,14 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// text reads an optional string.
-func (s *scanner) text(field string) string {
+// text reads an optional string, such as what somebody wrote.
+func (s *scanner) text(field string) string { return s.upTo(field, MaxText) }
+
+// name reads an optional string that is an id, a name or a word.
+func (s *scanner) name(field string) string { return s.upTo(field, MaxName) }
+
+func (s *scanner) upTo(field string, most int) string {
 	if s.null() || !s.is(field, "a string", `"`) {
 		return ""
 	}
 	v := s.rawString()
-	if len(v) > MaxText {
-		s.fail(CodeTextTooLong, field, "has %d bytes, at most %d are allowed", len(v), MaxText)
+	if len(v) > most {
+		s.fail(CodeTextTooLong, field, "has %d bytes, at most %d are allowed", len(v), most)
 	}
 	return v
 }

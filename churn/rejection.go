@@ -20,7 +20,7 @@ const (
 	CodeBadTime           Code = "bad_time"           // not an RFC 3339 time
 	CodeTimeOutOfRange    Code = "time_out_of_range"  // outside the years 1970..2200
 	CodeBadInterval       Code = "bad_interval"       // ends_at is not after closed_at
-	CodeTextTooLong       Code = "text_too_long"      // a text of more than 1 MiB
+	CodeTextTooLong       Code = "text_too_long"      // a text of more than 1 MiB, or an id or name of more than 1 KiB
 	CodeUnsupportedSchema Code = "unsupported_schema" // a schema_version that this build does not know
 	CodeBadHeader         Code = "bad_header"         // a CloudEvents or aftershock-known-at header that cannot be read
 	CodeRefusedByStore    Code = "refused_by_store"   // the warehouse refused this very row

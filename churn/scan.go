@@ -9,8 +9,12 @@ import (
 	"unsafe"
 )
 
-// MaxText is the longest text, in bytes, that a field may hold.
-const MaxText = 1 << 20
+// MaxText is the longest text, in bytes, that a field may hold; MaxName that of an id, a name or a word, which stand in keys, alerts
+// and tables whole.
+const (
+	MaxText = 1 << 20
+	MaxName = 1 << 10
+)
 
 // maxDepth bounds nesting, so that a hostile value cannot exhaust the stack.
 const maxDepth = 100

@@ -19,6 +19,7 @@ import (
 
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/dial"
+	"github.com/aftershock/aftershock/text"
 )
 
 // Alertmanager keeps one Prometheus Alertmanager showing what stands open and was told. It is a place for state, not for a
@@ -334,7 +335,7 @@ func (a *Alertmanager) labels(t alert.Transition) map[string]string {
 	labels := map[string]string{}
 	set := func(name, value string) {
 		if value = strings.ToValidUTF8(value, "\uFFFD"); value != "" { // Alertmanager drops empty ones
-			labels[name] = value
+			labels[name] = text.Fit(value, alert.MaxLabel, "…") // an older build stored longer ones
 		}
 	}
 	if account := bodyOf(t).Account; account != nil {
@@ -363,7 +364,7 @@ func (a *Alertmanager) annotations(t alert.Transition) map[string]string {
 	notes := map[string]string{}
 	set := func(name, value string) {
 		if value != "" {
-			notes[name] = strings.ToValidUTF8(value, "\uFFFD")
+			notes[name] = text.Fit(strings.ToValidUTF8(value, "\uFFFD"), alert.MaxAnnotation, "…")
 		}
 	}
 	for name, value := range t.Annotations {

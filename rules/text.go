@@ -110,11 +110,11 @@ func (r *Rule) Render(row alert.Row) (labels, notes map[string]string, err error
 		if err := t.body.Execute(&b, data); err != nil {
 			return nil, nil, fmt.Errorf("filling %s.%s: %s", t.section, t.name, strings.TrimPrefix(err.Error(), "template: "))
 		}
-		into := labels
+		into, most := labels, alert.MaxLabel
 		if t.section == "annotations" {
-			into = notes
+			into, most = notes, alert.MaxAnnotation
 		}
-		into[t.name] = strings.TrimSpace(b.String())
+		into[t.name] = text.Fit(strings.TrimSpace(b.String()), most, "…")
 	}
 	return labels, notes, nil
 }

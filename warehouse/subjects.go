@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -24,7 +25,8 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 	if err != nil {
 		return nil, err
 	}
-	s, asOf := subjects{of: map[churn.ContractKey]alert.Subject{}, owners: map[churn.ContractKey]churn.Owners{}}, clickhouse.Parameters{"at": timeParameter(at)}
+	s := subjects{of: map[churn.ContractKey]alert.Subject{}, owners: map[churn.ContractKey]churn.Owners{}, counted: map[ticketOf]bool{}}
+	asOf := clickhouse.Parameters{"at": timeParameter(at)}
 	for r, err := range each(ctx, w, "subject_contracts", subjectContract, asOf, table) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the contracts that alerts are about: %w", err)
@@ -37,6 +39,7 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 		}
 		s.deal(r)
 	}
+	asOf["most"] = strconv.Itoa(alert.MaxEvidence + 1) // one more says that there is more
 	for r, err := range each(ctx, w, "subject_evidence", subjectEvidence, asOf, table) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the evidence of alerts: %w", err)
@@ -50,6 +53,8 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 type subjects struct {
 	of     map[churn.ContractKey]alert.Subject
 	owners map[churn.ContractKey]churn.Owners // imported ones supersede what the deal said
+
+	counted map[ticketOf]bool
 }
 
 // contractRow is a row of subject_contracts.
@@ -150,21 +155,19 @@ var subjectEvidence = []column[evidenceRow]{
 }
 
 func (s *subjects) evidence(r *evidenceRow) {
+	ticket := ticketOf{r.of.AccountID, r.TicketID, r.Class}
 	for _, key := range []churn.ContractKey{r.of, {AccountID: r.of.AccountID}} {
 		subject := s.of[key]
-		if key.ContractID == "" && hasTicket(subject.Evidence, r.Evidence) {
-			continue // an attempt counts once for the account, however many contracts it reopens
+		if key.ContractID == "" {
+			if s.counted[ticket] {
+				continue // an attempt counts once for the account, however many contracts it reopens
+			}
+			s.counted[ticket] = true
 		}
 		subject.Evidence = append(subject.Evidence, r.Evidence)
 		s.of[key] = subject
 	}
 }
 
-func hasTicket(all []alert.Evidence, e alert.Evidence) bool {
-	for _, x := range all {
-		if x.TicketID == e.TicketID && x.Class == e.Class {
-			return true
-		}
-	}
-	return false
-}
+// ticketOf is what evidence is told apart by within an account.
+type ticketOf struct{ account, ticket, class string }

@@ -39,7 +39,8 @@ type Alert struct {
 	Account       *AccountBrief     `json:"account"`  // null where the alert concerns none
 	Contract      *ContractBrief    `json:"contract"` // null where the alert concerns none
 	Evidence      []Evidence        `json:"evidence"`
-	ValueAtRisk   *Value            `json:"value_at_risk"` // null where it is not known
+	EvidenceCut   bool              `json:"evidence_cut,omitempty"` // there is more; the latest is listed
+	ValueAtRisk   *Value            `json:"value_at_risk"`          // null where it is not known
 	HappenedAt    *time.Time        `json:"happened_at,omitempty"`
 	Feedback      *Feedback         `json:"feedback,omitempty"`
 	Brief         *HandoffBrief     `json:"brief,omitempty"`
@@ -99,7 +100,7 @@ func Encode(t *Transition, topic, source string, subject Subject) error {
 	if a.Evidence == nil {
 		a.Evidence = []Evidence{}
 	}
-	value, err := a.bytes()
+	value, err := a.bounded()
 	if err != nil {
 		return fmt.Errorf("writing alert %s of rule %s: %w", t.ID, t.Rule, err)
 	}

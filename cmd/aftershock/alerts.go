@@ -98,12 +98,12 @@ func alertTable(alerts []alert.Transition) string {
 		l := alert.LineOf(a)
 		state, since := string(l.State), ""
 		if l.By != "" && l.State != alert.Resolved {
-			state += " (" + text.Visible(l.By) + ")"
+			state += " (" + shown(l.By, 40) + ")"
 		}
 		if l.StartsAt != nil {
 			since = l.StartsAt.Format(time.DateOnly)
 		}
-		t.AppendRow(table.Row{l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], state, l.Severity, a.AtRisk(), since, text.Visible(l.Owner), text.Visible(l.Summary), l.Suppressed})
+		t.AppendRow(table.Row{l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], state, l.Severity, a.AtRisk(), since, shown(l.Owner, 40), shown(l.Summary, 200), l.Suppressed})
 	}
 	t.AppendFooter(table.Row{fmt.Sprint(len(alerts), " alerts")})
 	return t.Render()
@@ -187,6 +187,9 @@ func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e aler
 	}
 	return e, err
 }
+
+// shown is a text as a cell of a table: whatever is stored, a line stays a line.
+func shown(s string, most int) string { return text.Visible(text.Fit(text.Line(s), most, "…")) }
 
 func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 	var by, why, disposition, length string
