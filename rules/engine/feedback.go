@@ -36,8 +36,10 @@ func (l lifecycle) apply(was alert.Transition, f churn.FeedbackEvent) (t alert.T
 	t = l.made(t)
 	if Notifies(t) && was.Notified.Episode == was.Episode {
 		l.notified(&t)
+	} else if Notifies(t) {
+		t.Suppressed = was.Suppressed
 	} else {
-		t.Suppressed = was.Suppressed // also by a judgement, of which nobody is told: what they were to hear before is still to come
+		t.Suppressed = stillOwed(was)
 	}
 	return t, churn.FeedbackApplied
 }

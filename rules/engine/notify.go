@@ -37,7 +37,7 @@ func (l lifecycle) notify(before prior, changes []alert.Transition) []alert.Tran
 		switch {
 		case !Notifies(*t):
 			if t.Episode == was.Episode {
-				t.Suppressed = was.Suppressed // of this nobody is told, and what they were not told before stays so
+				t.Suppressed = stillOwed(was)
 			}
 		case l.unattended:
 			t.Suppressed = alert.SuppressedCatchUp
@@ -69,6 +69,14 @@ func (l lifecycle) notify(before prior, changes []alert.Transition) []alert.Tran
 	// Who was not told before and is not told now stays as it was: that is no change.
 	late = slices.DeleteFunc(late, func(t alert.Transition) bool { return t.Suppressed == alert.SuppressedMaximum })
 	return append(changes, late...)
+}
+
+// stillOwed is why people were not told of a transition, where that outlasts one of the same episode of which nobody is told.
+func stillOwed(was alert.Transition) alert.Suppressed {
+	if was.Suppressed == alert.SuppressedHoldout {
+		return ""
+	}
+	return was.Suppressed
 }
 
 // owed reports whether people are to be told of an alert that did not change.
