@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"text/template"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/dial"
+	"github.com/aftershock/aftershock/text"
 )
 
 // Digest is how the alerts of one owner stood at an instant, and what happened to them since another one. The order within each
@@ -260,4 +262,29 @@ func compareOwners(a, b string) int {
 		return cmp.Compare(b, a)
 	}
 	return cmp.Compare(a, b)
+}
+
+// Text is the digest for a person at a terminal.
+func (d Digest) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Alerts of %s, %s to %s\n", text.Visible(alert.OrNobody(d.Owner)), d.From.Format(time.DateOnly), d.To.Format(time.DateOnly))
+	for _, sum := range d.AtRisk {
+		fmt.Fprintf(&b, "%s %s at risk\n", sum.Amount, sum.Currency)
+	}
+	for _, list := range []struct {
+		title string
+		lines []DigestLine
+	}{
+		{"new", d.Fired}, {"open", d.Open}, {"nobody has taken up", d.Waiting}, {"over", d.Resolved}, {"not told, for it was too many at once", d.Withheld},
+	} {
+		fmt.Fprintf(&b, "\n%s: %d\n", list.title, len(list.lines))
+		for _, l := range list.lines {
+			value := ""
+			if l.ValueAtRisk != nil {
+				value = strings.TrimSpace(l.ValueAtRisk.Amount + " " + l.ValueAtRisk.Currency)
+			}
+			fmt.Fprintf(&b, "  %s  %-16s  %s%s\n", l.Fingerprint[:min(alert.Shown, len(l.Fingerprint))], value, text.Visible(l.Summary), text.Visible(alert.PrefixedUnlessEmpty(", taken up by ", l.By)))
+		}
+	}
+	return b.String()
 }

@@ -27,6 +27,10 @@ type Log interface {
 	Unnoted(ctx context.Context, destination string, do func(group string, n int64, t alert.Transition) error) error
 	// Noted calls do with the latest transition of each fingerprint of which a delivery to the destination is noted.
 	Noted(ctx context.Context, destination string, do func(alert.Transition) error) error
+	// Refused calls do with the latest transition of each fingerprint that the destination refused for good, and Again returns how
+	// many of them somebody asked to be tried again since: those are unnoted.
+	Refused(ctx context.Context, destination string, do func(alert.Transition) error) error
+	Again(ctx context.Context, destination string) (n uint64, err error)
 	// Ended returns the last published transition of alerts that stand resolved since before an instant and of which no delivery
 	// to the destination is noted: at most limit, in the order of fingerprints, after the given one.
 	Ended(ctx context.Context, destination string, before time.Time, after string, limit int) ([]alert.Transition, error)
@@ -59,6 +63,7 @@ const (
 	pageTransitions = 1000
 	pageEnded       = 10_000
 	tombstonesEvery = time.Hour
+	againEvery      = 15 * time.Second
 	retryMin        = 200 * time.Millisecond
 	retryMax        = 15 * time.Second
 )
@@ -89,7 +94,9 @@ type Relay struct {
 	recovered bool
 	after     map[string]int64
 	gone      map[string]alert.Order // what was taken off, by fingerprint: the log's transitions up to there are not published again
+	refused   map[string]alert.Order // what the destination refused for good, by fingerprint: up to there nothing is tried again
 	lookAgain time.Time              // when to look again for what ended
+	askAgain  time.Time              // when to look again for what somebody wants to be tried again
 	unnoted   []alert.Delivery       // settled, but the log could not be told
 	unnotedAt time.Time
 }
@@ -166,6 +173,9 @@ func (r *Relay) Flush(ctx context.Context) (n int, err error) {
 	r.prepare()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.again(ctx); err != nil {
+		return n, err
+	}
 	for {
 		if err := r.recover(ctx); err != nil {
 			return n, err
@@ -191,6 +201,20 @@ func (r *Relay) Flush(ctx context.Context) (n int, err error) {
 	}
 }
 
+// again looks now and then whether somebody wants refused deliveries to be tried again. They are unnoted, so recover finds them.
+func (r *Relay) again(ctx context.Context) error {
+	now := r.Clock()
+	if !r.recovered || now.Before(r.askAgain) {
+		return nil
+	}
+	n, err := r.Log.Again(ctx, r.Destination.Name())
+	if err != nil {
+		return fmt.Errorf("reading which deliveries to %s are to be tried again: %w", r.Destination.Name(), err)
+	}
+	r.recovered, r.askAgain = n == 0, now.Add(againEvery)
+	return nil
+}
+
 // recover finds out where in the log to go on: before the first transition that the destination cannot be shown to have. What
 // it has and nobody noted, because a process died in between, is noted. Of the log only names and places are read.
 func (r *Relay) recover(ctx context.Context) error {
@@ -210,8 +234,11 @@ func (r *Relay) recover(ctx context.Context) error {
 	if err := r.Destination.Recover(ctx, topics); err != nil {
 		return fmt.Errorf("looking at what %s has: %w", name, err)
 	}
-	if err := r.readGone(ctx); err != nil {
-		return err
+	if r.gone, err = r.orders(r.Log.Noted, ctx, tombstones(name)); err != nil {
+		return fmt.Errorf("reading which tombstones were published: %w", err)
+	}
+	if r.refused, err = r.orders(r.Log.Refused, ctx, name); err != nil {
+		return fmt.Errorf("reading which deliveries %s refused: %w", name, err)
 	}
 	last, lost, start := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	first := func(of map[string]int64, group string, n int64) {
@@ -261,27 +288,25 @@ func (r *Relay) recover(ctx context.Context) error {
 	return nil
 }
 
-// readGone reads which tombstones were published.
-func (r *Relay) readGone(ctx context.Context) error {
-	gone := map[string]alert.Order{}
-	err := r.Log.Noted(ctx, tombstones(r.Destination.Name()), func(t alert.Transition) error {
-		gone[t.Fingerprint] = t.Order()
+// orders reads where fingerprints stand in what the log notes of a destination.
+func (r *Relay) orders(read func(context.Context, string, func(alert.Transition) error) error, ctx context.Context, destination string) (map[string]alert.Order, error) {
+	orders := map[string]alert.Order{}
+	return orders, read(ctx, destination, func(t alert.Transition) error {
+		orders[t.Fingerprint] = t.Order()
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("reading which tombstones were published: %w", err)
+}
+
+func (r *Relay) has(t alert.Transition) bool { return r.isOver(t) || r.Destination.Has(t) }
+
+// isOver reports whether a transition is never tried again: it was taken off, or refused for good.
+func (r *Relay) isOver(t alert.Transition) bool {
+	for _, at := range []map[string]alert.Order{r.gone, r.refused} {
+		if order, found := at[t.Fingerprint]; found && t.Order().Compare(order) <= 0 {
+			return true
+		}
 	}
-	r.gone = gone
-	return nil
-}
-
-func (r *Relay) has(t alert.Transition) bool {
-	return r.tookOff(t) || r.Destination.Has(t)
-}
-
-func (r *Relay) tookOff(t alert.Transition) bool {
-	off, found := r.gone[t.Fingerprint]
-	return found && t.Order().Compare(off) <= 0
+	return false
 }
 
 // noteFound notes what a process delivered that died before it could say so.
@@ -352,7 +377,7 @@ func (r *Relay) flushPages(ctx context.Context) (n int, err error) {
 		var transitions []alert.Transition
 		for _, entry := range entries {
 			for _, t := range entry.Transitions {
-				if t.Topic != "" && !r.tookOff(t) {
+				if t.Topic != "" && !r.isOver(t) {
 					transitions = append(transitions, t)
 				}
 			}
@@ -378,6 +403,7 @@ func (r *Relay) count(settled []alert.Delivery) (accepted int) {
 		case alert.DeliveryAccepted:
 			accepted++
 		case alert.DeliveryRefused:
+			r.refused[d.Fingerprint] = d.Order()
 			r.Metrics.refused.WithLabelValues(name).Inc()
 			r.Logger.Error("the destination refuses a transition; it is given up and noted", "destination", name, "transition", d.ID,
 				"rule", d.Rule, "answer", d.Detail)

@@ -66,6 +66,7 @@ type alertLog struct {
 	others    []string // of them, those that were not accepted
 	fail      error    // of Delivered
 	read      int      // entries, whole
+	again     uint64
 }
 
 func (l *alertLog) append(group string, transitions ...alert.Transition) {
@@ -162,6 +163,25 @@ func (l *alertLog) Noted(_ context.Context, destination string, do func(alert.Tr
 		}
 	}
 	return err
+}
+
+func (l *alertLog) Refused(_ context.Context, destination string, do func(alert.Transition) error) (err error) {
+	l.outgoing(func(_ string, _ int64, t alert.Transition) {
+		refused := slices.ContainsFunc(l.others, func(said string) bool { return strings.HasPrefix(said, destination+" "+t.ID+" refused") })
+		if err == nil && refused && l.noted(destination, t) {
+			err = do(t)
+		}
+	})
+	return err
+}
+
+// Again is what tests put into again; what they take out of delivered is unnoted.
+func (l *alertLog) Again(context.Context, string) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.again
+	l.again = 0
+	return n, nil
 }
 
 func (l *alertLog) Ended(_ context.Context, destination string, before time.Time, after string, limit int) (ended []alert.Transition, err error) {

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -69,18 +70,20 @@ func (d *Topics) Deliver(ctx context.Context, transitions []alert.Transition) (s
 				batch, bytes = append(batch, t), bytes+len(t.Value)
 			}
 		}
-		if err := d.publish(ctx, topic, h, batch); err != nil {
+		of, err := d.publish(ctx, topic, h, batch)
+		settled = append(settled, of...)
+		if err != nil {
 			return settled, err
 		}
-		settled = append(settled, accepted(batch)...)
 		transitions = transitions[taken:]
 	}
 	return settled, nil
 }
 
-func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []alert.Transition) error {
+// publish sends a batch. Where the broker finds it too large, each half is sent alone, down to the transition that is refused.
+func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []alert.Transition) (settled []alert.Delivery, err error) {
 	if len(batch) == 0 {
-		return nil
+		return nil, nil
 	}
 	records := make([]kafka.Record, len(batch))
 	for i, t := range batch {
@@ -92,15 +95,30 @@ func (d *Topics) publish(ctx context.Context, topic string, h *heads, batch []al
 	// gofail: var publishBeforeWrite struct{}
 	offset, err := d.Kafka.Produce(ctx, topic, records)
 	// gofail: var publishAfterWrite struct{}
-	if err != nil {
+	switch {
+	case tooLarge(err) && len(batch) == 1:
+		return []alert.Delivery{{Transition: batch[0], Outcome: alert.DeliveryRefused, Detail: fmt.Sprintf("%d bytes: %v", len(batch[0].Value), err)}}, nil
+	case tooLarge(err):
+		half := len(batch) / 2
+		if settled, err = d.publish(ctx, topic, h, batch[:half]); err != nil {
+			return settled, err
+		}
+		more, err := d.publish(ctx, topic, h, batch[half:])
+		return append(settled, more...), err
+	case err != nil:
 		// Whether it arrived is unknown. The topic itself will say.
 		delete(d.topics, topic)
-		return fmt.Errorf("publishing %d transitions to %s: %w", len(batch), topic, err)
+		return nil, fmt.Errorf("publishing %d transitions to %s: %w", len(batch), topic, err)
 	}
 	for i, t := range batch {
 		h.put(t.Key, t.Order(), offset+int64(i))
 	}
-	return nil
+	return accepted(batch), nil
+}
+
+// tooLarge reports whether the broker refuses records for their size: as they are, they never fit.
+func tooLarge(err error) bool {
+	return errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge)
 }
 
 // Tombstone takes ended alerts off their topics, where nothing later stands there, and returns those that are off, also the ones

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
+	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/dial"
 )
@@ -40,6 +41,34 @@ func (w *Warehouse) Alerts(ctx context.Context, f AlertFilter) ([]alert.Transiti
 // History returns every transition of an alert, oldest first.
 func (w *Warehouse) History(ctx context.Context, fingerprint string) ([]alert.Transition, error) {
 	return w.transitions(ctx, "reading the history of alert "+fingerprint, "alert_history", clickhouse.Parameters{"fingerprint": fingerprint})
+}
+
+// Explain reads what there is to say of an alert: what it is about, as known when it last changed, what became of it, and the account's
+// other alerts.
+func (w *Warehouse) Explain(ctx context.Context, t alert.Transition) (alert.Explained, error) {
+	e := alert.Explained{Alert: alert.LineOf(t), Why: t.Annotations}
+	if t.AccountID != "" {
+		key := churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID}
+		subjects, err := w.Subjects(ctx, t.At, []churn.ContractKey{key})
+		if err != nil {
+			return e, err
+		}
+		e.Subject = subjects[key]
+		others, err := w.Alerts(ctx, AlertFilter{AccountID: t.AccountID})
+		if err != nil {
+			return e, err
+		}
+		for _, o := range others {
+			if o.Fingerprint != t.Fingerprint {
+				e.Others = append(e.Others, alert.LineOf(o))
+			}
+		}
+	}
+	history, err := w.History(ctx, t.Fingerprint)
+	for _, h := range history {
+		e.History = append(e.History, alert.EventOf(h))
+	}
+	return e, err
 }
 
 // outcomePoll is how often an answer to feedback is looked for.

@@ -69,6 +69,92 @@ func (w *Warehouse) Noted(ctx context.Context, destination string, do func(alert
 	return nil
 }
 
+// Refused calls do with the greatest (episode, sequence) of each fingerprint that the destination refused for good.
+func (w *Warehouse) Refused(ctx context.Context, destination string, do func(alert.Transition) error) error {
+	for r, err := range each(ctx, w, "outbox_refused", order, clickhouse.Parameters{"destination": destination}) {
+		if err == nil {
+			err = do(r.t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Again returns how many refused deliveries somebody asked to be tried again.
+func (w *Warehouse) Again(ctx context.Context, destination string) (n uint64, err error) {
+	_, err = w.one(ctx, "outbox_again", clickhouse.Parameters{"destination": destination}, &n)
+	return n, err
+}
+
+// DeliveryFilter says which deliveries to list; what is empty does not count.
+type DeliveryFilter struct {
+	Destination string
+	Refused     bool     // only those that the destination refused
+	IDs         []string // of transitions
+	Limit       int      // of the latest; 0: all
+}
+
+// FoundDelivery is a delivery with what was to be delivered.
+type FoundDelivery struct {
+	Destination string                `json:"destination"`
+	At          time.Time             `json:"at"`
+	Outcome     alert.DeliveryOutcome `json:"outcome"`
+	Detail      string                `json:"detail"` // of a refusal: what the destination answered
+	ID          string                `json:"transition_id"`
+	Fingerprint string                `json:"fingerprint"`
+	Episode     int                   `json:"episode"`
+	Sequence    int                   `json:"sequence"`
+	Rule        string                `json:"rule"`
+	State       alert.State           `json:"state"`
+	AccountID   string                `json:"account_id"`
+	Topic       string                `json:"topic"`
+	Superseded  bool                  `json:"superseded"` // a later transition of the alert was published since
+}
+
+// Deliveries lists deliveries, the latest first.
+func (w *Warehouse) Deliveries(ctx context.Context, f DeliveryFilter) ([]FoundDelivery, error) {
+	limit := uint64(f.Limit)
+	if limit == 0 {
+		limit = 1 << 40
+	}
+	found, err := all(ctx, w, "deliveries_found", foundDelivery, clickhouse.Parameters{
+		"destination": f.Destination, "refused": strconv.FormatBool(f.Refused), "ids": stringArray(f.IDs), "limit": strconv.FormatUint(limit, 10),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing deliveries: %w", err)
+	}
+	return found, nil
+}
+
+var foundDelivery = []column[FoundDelivery]{
+	get("destination", words, func(d *FoundDelivery) *string { return &d.Destination }),
+	get("transition_id", texts, func(d *FoundDelivery) *string { return &d.ID }),
+	get("fingerprint", texts, func(d *FoundDelivery) *string { return &d.Fingerprint }),
+	get("episode", uint32s, func(d *FoundDelivery) *int { return &d.Episode }),
+	get("sequence", uint32s, func(d *FoundDelivery) *int { return &d.Sequence }),
+	get("delivered_at", instants, func(d *FoundDelivery) *time.Time { return &d.At }),
+	get("outcome", words, func(d *FoundDelivery) *alert.DeliveryOutcome { return &d.Outcome }),
+	get("detail", texts, func(d *FoundDelivery) *string { return &d.Detail }),
+	get("rule", words, func(d *FoundDelivery) *string { return &d.Rule }),
+	get("state", words, func(d *FoundDelivery) *alert.State { return &d.State }),
+	get("account_id", texts, func(d *FoundDelivery) *string { return &d.AccountID }),
+	get("topic", words, func(d *FoundDelivery) *string { return &d.Topic }),
+	get("superseded", bools, func(d *FoundDelivery) *bool { return &d.Superseded }),
+}
+
+// SendAgain asks for another try of refused deliveries. The process that leads makes it within half a minute. The request stands right
+// behind the refusal, whatever this machine's clock says, so that whatever comes of the try stands behind the request.
+func (w *Warehouse) SendAgain(ctx context.Context, refused []FoundDelivery) error {
+	rows := make([]deliveryRow, len(refused))
+	for i, d := range refused {
+		t := alert.Transition{ID: d.ID, Fingerprint: d.Fingerprint, Episode: d.Episode, Sequence: d.Sequence}
+		rows[i] = deliveryRow{alert.Delivery{Transition: t, Outcome: alert.DeliveryAgain, Detail: d.Detail}, d.Destination, d.At.Add(time.Millisecond)}
+	}
+	return alertDeliveries.insertRows(ctx, w, "asking for deliveries to be tried again", "", rows)
+}
+
 // Ended returns the last published transition of alerts that were resolved before an instant and that have no recorded delivery to the
 // destination: at most limit, in the order of fingerprints, after the given one.
 func (w *Warehouse) Ended(ctx context.Context, destination string, before time.Time, after string, limit int) (ended []alert.Transition, err error) {

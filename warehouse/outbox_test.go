@@ -3,6 +3,7 @@ package warehouse
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -246,5 +247,89 @@ func TestAWeekIsWhatStoodOrEnded(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("from %v to %v: %q, want %q", c.from, c.to, got, c.want)
 		}
+	}
+}
+
+// What was refused is not tried again until somebody asks for it, and then until there is an answer.
+func TestWhatWasRefusedIsTriedAgainOnRequest(t *testing.T) {
+	w := open(t)
+	var all []alert.Transition
+	for i := range 3 {
+		x := firing(fmt.Sprint("f", i), 1, 1, alert.Firing)
+		all = append(all, x)
+	}
+	if mine, err := w.Append(t.Context(), entry("g", 1, "me", all...)); err != nil || !mine {
+		t.Fatal(mine, err)
+	}
+	const to = "kafka"
+	at := now()
+	deliver := func(outcome alert.DeliveryOutcome, transitions ...alert.Transition) {
+		t.Helper()
+		at = at.Add(time.Second)
+		var deliveries []alert.Delivery
+		for _, x := range transitions {
+			deliveries = append(deliveries, alert.Delivery{Transition: x, Outcome: outcome, Detail: "too large"})
+		}
+		if err := w.Delivered(t.Context(), to, at, deliveries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func() string {
+		t.Helper()
+		var said []string
+		ids := func(what string, read func(do func(alert.Transition) error) error) {
+			var found []string
+			if err := read(func(x alert.Transition) error {
+				found = append(found, x.Fingerprint)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(found)
+			said = append(said, what+" "+strings.Join(found, " "))
+		}
+		ids("unnoted", func(do func(alert.Transition) error) error {
+			return w.Unnoted(t.Context(), to, func(_ string, _ int64, x alert.Transition) error { return do(x) })
+		})
+		ids("noted", func(do func(alert.Transition) error) error { return w.Noted(t.Context(), to, do) })
+		ids("refused", func(do func(alert.Transition) error) error { return w.Refused(t.Context(), to, do) })
+		n, err := w.Again(t.Context(), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%s; again %d", strings.Join(said, "; "), n)
+	}
+	is := func(when, want string) {
+		t.Helper()
+		if got := state(); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", when, got, want)
+		}
+	}
+	deliver(alert.DeliveryAccepted, all[0])
+	deliver(alert.DeliveryRefused, all[1])
+	is("refused", "unnoted f2; noted f0 f1; refused f1; again 0")
+	found, err := w.Deliveries(t.Context(), DeliveryFilter{Refused: true})
+	if err != nil || len(found) != 1 || found[0].ID != all[1].ID || found[0].Detail != "too large" || found[0].Rule != all[1].Rule || found[0].Superseded {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if others, err := w.Deliveries(t.Context(), DeliveryFilter{Destination: "webhook chat"}); err != nil || len(others) > 0 {
+		t.Errorf("%+v, %v", others, err)
+	}
+	if err := w.SendAgain(t.Context(), found); err != nil {
+		t.Fatal(err)
+	}
+	is("asked for", "unnoted f1 f2; noted f0; refused ; again 1")
+	deliver(alert.DeliveryRefused, all[1])
+	is("refused again", "unnoted f2; noted f0 f1; refused f1; again 0")
+	if found, err = w.Deliveries(t.Context(), DeliveryFilter{Refused: true, IDs: []string{all[1].ID}}); err != nil || len(found) != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if err := w.SendAgain(t.Context(), found); err != nil {
+		t.Fatal(err)
+	}
+	deliver(alert.DeliveryAccepted, all[1])
+	is("accepted", "unnoted f2; noted f0 f1; refused ; again 0")
+	if all, err := w.Deliveries(t.Context(), DeliveryFilter{}); err != nil || len(all) != 2 {
+		t.Errorf("%+v, %v", all, err)
 	}
 }

@@ -66,6 +66,15 @@ type Event struct {
 	Suppressed  Suppressed        `json:"untold,omitempty"`
 }
 
+// EventOf is a transition as a line of its alert's history: what people said stands where they said it.
+func EventOf(t Transition) Event {
+	e := Event{At: t.At, Episode: t.Episode, State: t.State, Reason: t.Reason, Suppressed: t.Suppressed}
+	if t.FeedbackID != "" {
+		e.By, e.Why, e.Disposition = t.By, t.Why, t.Disposition
+	}
+	return e
+}
+
 // Text is the explanation for a person.
 func (e Explained) Text() string {
 	var b strings.Builder

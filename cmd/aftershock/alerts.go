@@ -65,10 +65,7 @@ func alertsList() *cobra.Command {
 			}
 		}
 		var alerts []alert.Transition
-		err := withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
-			if err := w.CheckSchema(c.Context()); err != nil {
-				return err
-			}
+		err := withSchema(c, func(w *warehouse.Warehouse) (err error) {
 			alerts, err = w.Alerts(c.Context(), filter)
 			return err
 		})
@@ -135,11 +132,12 @@ func alertsShow() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var e alert.Explained
-		err := withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
-			if err := w.CheckSchema(c.Context()); err != nil {
+		err := withSchema(c, func(w *warehouse.Warehouse) (err error) {
+			t, err := theAlert(c.Context(), w, args[0])
+			if err != nil {
 				return err
 			}
-			e, err = explain(c.Context(), w, args[0])
+			e, err = w.Explain(c.Context(), t)
 			return err
 		})
 		if err != nil {
@@ -152,40 +150,6 @@ func alertsShow() *cobra.Command {
 		return nil
 	}
 	return c
-}
-
-func explain(ctx context.Context, w *warehouse.Warehouse, prefix string) (e alert.Explained, err error) {
-	t, err := theAlert(ctx, w, prefix)
-	if err != nil {
-		return e, err
-	}
-	e.Alert, e.Why = alert.LineOf(t), t.Annotations
-	if t.AccountID != "" {
-		key := churn.ContractKey{AccountID: t.AccountID, ContractID: t.ContractID}
-		subjects, err := w.Subjects(ctx, t.At, []churn.ContractKey{key})
-		if err != nil {
-			return e, err
-		}
-		e.Subject = subjects[key]
-		others, err := w.Alerts(ctx, warehouse.AlertFilter{AccountID: t.AccountID})
-		if err != nil {
-			return e, err
-		}
-		for _, o := range others {
-			if o.Fingerprint != t.Fingerprint {
-				e.Others = append(e.Others, alert.LineOf(o))
-			}
-		}
-	}
-	history, err := w.History(ctx, t.Fingerprint)
-	for _, h := range history {
-		line := alert.Event{At: h.At, Episode: h.Episode, State: h.State, Reason: h.Reason, Suppressed: h.Suppressed}
-		if h.FeedbackID != "" {
-			line.By, line.Why, line.Disposition = h.By, h.Why, h.Disposition
-		}
-		e.History = append(e.History, line)
-	}
-	return e, err
 }
 
 // shown is a text as a cell of a table: whatever is stored, a line stays a line.
@@ -226,10 +190,7 @@ func feedbackCommand(action churn.Action, name, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return withWarehouse(c, func(w *warehouse.Warehouse) error {
-			if err := w.CheckSchema(c.Context()); err != nil {
-				return err
-			}
+		return withSchema(c, func(w *warehouse.Warehouse) error {
 			t, err := theAlert(c.Context(), w, args[0])
 			if err != nil {
 				return err

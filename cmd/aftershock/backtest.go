@@ -58,10 +58,7 @@ says how.`,
 				return err
 			}
 		}
-		err = withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
-			if err := w.CheckSchema(c.Context()); err != nil {
-				return err
-			}
+		err = withSchema(c, func(w *warehouse.Warehouse) (err error) {
 			if r.Report, err = backtest(c.Context(), b, w); err == nil && truth == "" {
 				r.Terms, err = w.Terms(c.Context())
 			}

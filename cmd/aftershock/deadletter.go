@@ -69,10 +69,7 @@ was refused again: then the newest dead letter of the record is open. Sent are t
 			return usageError{fmt.Errorf("--since %w", err)}
 		}
 		var groups []warehouse.DeadLetterGroup
-		err = withWarehouse(c, func(w *warehouse.Warehouse) error {
-			if err := w.CheckSchema(c.Context()); err != nil {
-				return err
-			}
+		err = withSchema(c, func(w *warehouse.Warehouse) error {
 			groups, err = w.DeadLetterGroups(c.Context(), churn.Code(filter.code), filter.topic, from)
 			return err
 		})
@@ -238,10 +235,7 @@ func runReplay(c *cobra.Command, replay deadletter.Replay) (report deadletter.Re
 		return report, err
 	}
 	replay.Decode = enrichment.Decoders(config.Kafka.Topics)
-	err = withWarehouse(c, func(w *warehouse.Warehouse) error {
-		if err := w.CheckSchema(c.Context()); err != nil {
-			return err
-		}
+	err = withSchema(c, func(w *warehouse.Warehouse) error {
 		return withKafka(c, func(kafka *broker.Connection) error {
 			show := newBar("replaying")
 			defer show.end()

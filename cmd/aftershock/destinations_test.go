@@ -15,6 +15,7 @@ import (
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/testservers"
 	"github.com/aftershock/aftershock/testservers/alertmanager"
+	"github.com/aftershock/aftershock/warehouse"
 )
 
 // TestAlertmanagerShowsWhatTheLogSays: the whole road to a real Alertmanager, in two runs of which the second is a restart. What
@@ -70,12 +71,12 @@ func TestWebhookIsToldOnceByTheRealProgram(t *testing.T) {
 	needEngine(t)
 	var mu sync.Mutex
 	told := map[string]int{}
-	refused := ""
+	refused, begun := "", false
 	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		id := r.Header.Get("Idempotency-Key")
-		if refused == "" {
+		if begun && refused == "" {
 			refused = id
 		}
 		told[id]++
@@ -107,6 +108,7 @@ func TestWebhookIsToldOnceByTheRealProgram(t *testing.T) {
 	s.produce(t, slices.Collect(simulation.Records()))
 	for _, now := range []time.Time{simulated.To.AddDate(0, 0, -30), simulated.To, simulated.To} {
 		s.asOf(t, "0 6 * * 1", simulated.To.AddDate(0, -2, 0), now)
+		begun = true
 	}
 	s.is(t, "SELECT count() FROM alert_log WHERE topic != ''", strconv.Itoa(len(told)))
 	for id, n := range told {
@@ -120,4 +122,35 @@ func TestWebhookIsToldOnceByTheRealProgram(t *testing.T) {
 		t.Errorf("only %d transitions were sent", len(told))
 	}
 	t.Logf("%d transitions were sent once each", len(told))
+
+	// Who looks finds it, and has it sent again once it can be taken; what a later transition superseded is not sent.
+	var found []warehouse.FoundDelivery
+	list := func(args ...string) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(s.command(t, append([]string{"deliveries", "list", "--json"}, args...)...)), &found); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list("--refused"); len(found) != 1 || found[0].ID != refused || found[0].Detail != "it answered 422 Unprocessable Entity: not this one" || found[0].Rule == "" {
+		t.Fatalf("%+v", found)
+	}
+	t.Log("\n" + s.command(t, "deliveries", "list", "--refused"))
+	if err := s.refused(t, "deliveries", "resend", "nonsense"); err == nil || !strings.Contains(err.Error(), "nothing of that was refused") {
+		t.Errorf("what was not refused is sent again: %v", err)
+	}
+	if out := s.command(t, "deliveries", "resend", refused); !strings.Contains(out, "1 deliveries will be tried again") {
+		t.Error(out)
+	}
+	again, times := refused, 2
+	if found[0].Superseded {
+		times = 1
+	}
+	refused = "none"
+	s.asOf(t, "0 6 * * 1", simulated.To.AddDate(0, -2, 0), simulated.To.Add(time.Minute))
+	if told[again] != times {
+		t.Errorf("it was sent %d times, want %d", told[again], times)
+	}
+	if list("--refused"); len(found) > 0 {
+		t.Errorf("still refused: %+v", found)
+	}
 }

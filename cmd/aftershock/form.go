@@ -40,10 +40,7 @@ func importForm() *cobra.Command {
 			return err
 		}
 		var deals map[string]churn.DealRecord
-		err = withWarehouse(c, func(w *warehouse.Warehouse) (err error) {
-			if err := w.CheckSchema(c.Context()); err != nil {
-				return err
-			}
+		err = withSchema(c, func(w *warehouse.Warehouse) (err error) {
 			if deals, err = w.NewestDeals(c.Context(), sources.DealIDs(forms)); err != nil {
 				err = fmt.Errorf("reading the deals that the form names: %w", err)
 			}

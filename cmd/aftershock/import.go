@@ -152,10 +152,7 @@ func importList[T any](c *cobra.Command, path string, read func(io.Reader) ([]T,
 		}
 		return fmt.Errorf("importing %s: nothing was stored, for some lines are wrong:\n%w", path, errors.Join(errs...))
 	}
-	err = withWarehouse(c, func(w *warehouse.Warehouse) error {
-		if err := w.CheckSchema(c.Context()); err != nil {
-			return err
-		}
+	err = withSchema(c, func(w *warehouse.Warehouse) error {
 		return store(w, items)
 	})
 	if err != nil {

@@ -79,7 +79,7 @@ Start with: aftershock demo`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		demoCommand(), sandboxCommand(), runCommand(), migrateCommand(), topicsCommand(), importCommand(), simulateCommand(),
-		rulesCommand(), alertsCommand(), deadletterCommand(), scoreCommand(), classifyCommand(), doctorCommand(), schemaCommand(), configCommand(),
+		rulesCommand(), alertsCommand(), deliveriesCommand(), deadletterCommand(), scoreCommand(), classifyCommand(), doctorCommand(), schemaCommand(), configCommand(),
 	)
 	return root
 }

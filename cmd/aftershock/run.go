@@ -101,3 +101,13 @@ func withWarehouse(c *cobra.Command, work func(*warehouse.Warehouse) error) erro
 	defer w.Close()
 	return work(w)
 }
+
+// withSchema is withWarehouse where the schema is this build's.
+func withSchema(c *cobra.Command, work func(*warehouse.Warehouse) error) error {
+	return withWarehouse(c, func(w *warehouse.Warehouse) error {
+		if err := w.CheckSchema(c.Context()); err != nil {
+			return err
+		}
+		return work(w)
+	})
+}
