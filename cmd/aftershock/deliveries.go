@@ -16,8 +16,7 @@ func deliveriesCommand() *cobra.Command {
 }
 
 func deliveriesList() *cobra.Command {
-	var f warehouse.DeliveryFilter
-	var asJSON bool
+	f, asJSON := warehouse.DeliveryFilter{}, false
 	c := &cobra.Command{Use: "list", Short: "List deliveries, the latest first, with what the destination answered", Args: cobra.NoArgs}
 	c.Flags().BoolVar(&f.Refused, "refused", false, "only what the destination refused for good")
 	c.Flags().StringVar(&f.Destination, "destination", "", "only to this one, such as kafka or 'webhook chat'")
@@ -39,8 +38,7 @@ func deliveriesList() *cobra.Command {
 }
 
 func deliveriesResend() *cobra.Command {
-	f := warehouse.DeliveryFilter{Refused: true}
-	var everything bool
+	f, everything := warehouse.DeliveryFilter{Refused: true}, false
 	c := &cobra.Command{
 		Use: "resend [TRANSITION...]", Short: "Have refused deliveries tried again, once what they were refused for is mended",
 		Long: "Resend has the process that leads try again, within half a minute, to deliver these transitions to those who refused them. What a later\ntransition of the same alert superseded is not sent: the destination has the later one.",
