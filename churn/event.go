@@ -20,6 +20,7 @@ func (e *TicketEvent) Key() EventKey { return EventKey{e.AccountID, e.TicketID, 
 type Stamp struct {
 	Position
 	KnownAt time.Time // when the fact became known here
+	Claimed time.Time // what the source said of KnownAt, where that lay ahead of our clock
 	Hash    [32]byte  // SHA-256 of the record's value
 	Payload []byte    // the record's value, whole
 }

@@ -156,10 +156,23 @@ func (p *piece[E]) decode(record *broker.Record) {
 		p.refused = append(p.refused, refusalOf(record, *why))
 		return
 	}
+	p.lane.date(p.lane.stamp(&p.event))
 	p.events.Add(&p.event)
 	p.key = p.lane.key(&p.event)
 	p.hash.Write(p.key.Hash[:])
 	p.keep(record)
+}
+
+// aheadAtMost is how far ahead of our clock a header may set when a fact became known. What lies further ahead would hide the fact until
+// then; it is known when it is stored, as one without the header, and what was claimed is kept.
+const aheadAtMost = 5 * time.Minute
+
+func (l *laneOf[E]) date(stamp *churn.Stamp) {
+	if stamp.KnownAt.IsZero() || !stamp.KnownAt.After(l.consumers.Wall().Add(aheadAtMost)) {
+		return
+	}
+	stamp.Claimed, stamp.KnownAt = stamp.KnownAt, time.Time{}
+	l.consumers.Metrics.ahead.WithLabelValues(l.name).Inc()
 }
 
 func (p *piece[E]) rows() int { return p.events.Len() + len(p.refused) }

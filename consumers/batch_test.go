@@ -13,12 +13,13 @@ import (
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func testConsumers() *Consumers {
 	config := DefaultConfig()
 	config.RetryMin, config.RetryMax = time.Microsecond, time.Microsecond
-	return &Consumers{Config: config, Metrics: NewMetrics(nil), Log: slog.New(slog.DiscardHandler), Clock: time.Now,
+	return &Consumers{Config: config, Metrics: NewMetrics(nil), Log: slog.New(slog.DiscardHandler), Clock: time.Now, Wall: time.Now,
 		inFlight: semaphore.NewWeighted(config.MaxBytesInFlight), waiting: map[string]int{}}
 }
 
@@ -39,9 +40,10 @@ func eventLane(c *Consumers, insert func(token string, known time.Time, position
 			if string(r.Value) == "bad" {
 				return &churn.Rejection{Code: churn.CodeMalformedJSON}
 			}
-			e.Stamp = stampOf(r, time.Time{})
-			return nil
-		}, (*churn.DealEvent).Key, table[churn.DealEvent]{
+			_, known, why := broker.ReadHeaders(r.Headers)
+			e.Stamp = stampOf(r, known)
+			return why
+		}, (*churn.DealEvent).Key, func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp }, table[churn.DealEvent]{
 			open: func(Store) churn.Batch[churn.DealEvent] { return &kept{} },
 			insert: func(_ Store, _ context.Context, token string, known time.Time, batches []churn.Batch[churn.DealEvent]) error {
 				var positions []churn.Position
@@ -53,6 +55,49 @@ func eventLane(c *Consumers, insert func(token string, known time.Time, position
 				return insert(token, known, positions)
 			},
 		}).open(c).(*laneOf[churn.DealEvent])
+}
+
+// A header may say that a fact became known in the past; one that is ahead of our clock would hide the fact until then.
+func TestAFactIsNotKnownAheadOfTheClock(t *testing.T) {
+	c, registry := testConsumers(), prometheus.NewRegistry()
+	c.Metrics = NewMetrics(registry, "deals")
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	c.Wall = func() time.Time { return now }
+	c.Clock = func() time.Time { return now.AddDate(-8, 0, 0) } // simulated: no measure of what sources may say
+	lane := eventLane(c, nil)
+	p := lane.piece(churn.TopicPartition{Topic: "deals"})
+	for offset, ahead := range []time.Duration{-8766 * time.Hour, 0, 5 * time.Minute, 5*time.Minute + time.Millisecond, 8766 * time.Hour} {
+		p.decode(&broker.Record{Position: churn.Position{Offset: int64(offset)}, Value: []byte("x"), Headers: []broker.Header{broker.KnownAt(now.Add(ahead))}})
+	}
+	p.decode(&broker.Record{Position: churn.Position{Offset: 5}, Value: []byte("x")})
+	for i, e := range p.events.(*kept).events {
+		var known, claimed time.Time
+		switch i {
+		case 0:
+			known = now.Add(-8766 * time.Hour)
+		case 1:
+			known = now
+		case 2:
+			known = now.Add(5 * time.Minute)
+		case 3:
+			claimed = now.Add(5*time.Minute + time.Millisecond)
+		case 4:
+			claimed = now.Add(8766 * time.Hour)
+		}
+		if !e.KnownAt.Equal(known) || !e.Claimed.Equal(claimed) {
+			t.Errorf("%d: known at %s, claimed %s", i, e.KnownAt, e.Claimed)
+		}
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "aftershock_consumer_known_ahead_total" && f.GetMetric()[0].GetCounter().GetValue() == 2 {
+			return
+		}
+	}
+	t.Error("two are not counted")
 }
 
 func TestATokenNamesPlaceAndContent(t *testing.T) {

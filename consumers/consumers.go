@@ -41,6 +41,7 @@ type Consumers struct {
 	Metrics    *Metrics         // NewMetrics(nil) where nobody looks
 	Log        *slog.Logger     // slog.Default() where nil
 	Clock      func() time.Time // for stamps; time.Now where nil
+	Wall       func() time.Time // what no stamp may be ahead of, also where Clock is simulated; time.Now where nil
 
 	inFlight *semaphore.Weighted
 	letters  *deadletter.Writer
@@ -93,6 +94,9 @@ func (c *Consumers) prepare() error {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

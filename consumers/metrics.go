@@ -27,6 +27,7 @@ type Metrics struct {
 	rows         *prometheus.CounterVec
 	batches      *prometheus.CounterVec
 	rejected     *prometheus.CounterVec
+	ahead        *prometheus.CounterVec
 	insert       *prometheus.HistogramVec
 	batchRows    *prometheus.HistogramVec
 	waiting      *prometheus.GaugeVec
@@ -54,6 +55,7 @@ func NewMetrics(registerer prometheus.Registerer, topics ...string) *Metrics {
 		rows:      counter("rows_total", "Events stored.", "topic"),
 		batches:   counter("chunks_total", "Batches stored and committed.", "topic"),
 		rejected:  counter("rejected_total", "Records that became dead letters.", "topic", "code"),
+		ahead:     counter("known_ahead_total", "Records whose header aftershock-known-at was more than five minutes ahead of our clock.", "topic"),
 		insert:    histogram("insert_seconds", "Time of one successful insert.", prometheus.ExponentialBuckets(0.005, 2, 12)),
 		batchRows: histogram("chunk_rows", "Records in a batch.", prometheus.ExponentialBuckets(1, 4, 9)),
 		waiting:   gauge("waiting", "Partitions that wait for something that is away.", "for"),
@@ -68,6 +70,7 @@ func NewMetrics(registerer prometheus.Registerer, topics ...string) *Metrics {
 	}
 	for _, topic := range topics {
 		m.rows.WithLabelValues(topic)
+		m.ahead.WithLabelValues(topic)
 		m.batches.WithLabelValues(topic)
 		m.insert.WithLabelValues(topic)
 		m.batchRows.WithLabelValues(topic)
@@ -81,7 +84,7 @@ func NewMetrics(registerer prometheus.Registerer, topics ...string) *Metrics {
 		m.waiting.WithLabelValues(what)
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.lag, m.rows, m.batches, m.rejected, m.insert, m.batchRows, m.waiting, m.inFlight, m.lost,
+		registerer.MustRegister(m.lag, m.rows, m.batches, m.rejected, m.ahead, m.insert, m.batchRows, m.waiting, m.inFlight, m.lost,
 			m.rewound, m.generations, m.commitErrors)
 	}
 	return m

@@ -28,9 +28,12 @@ type Topic struct {
 // Topics lists what is consumed: where it comes from, what its records become, and where those go.
 func Topics(names broker.Topics, e Enrichment) []Topic {
 	return []Topic{
-		newTopic(names.Deals, "deals", e.deal, (*churn.DealEvent).Key, table[churn.DealEvent]{Store.NewDealBatch, Store.InsertDeals}),
-		newTopic(names.Tickets, "tickets", e.ticket, (*churn.TicketEvent).Key, table[churn.TicketEvent]{Store.NewTicketBatch, Store.InsertTickets}),
-		newTopic(names.Feedback, "feedback", feedback, (*churn.FeedbackEvent).Key, table[churn.FeedbackEvent]{Store.NewFeedbackBatch, Store.InsertFeedback}),
+		newTopic(names.Deals, "deals", e.deal, (*churn.DealEvent).Key, func(e *churn.DealEvent) *churn.Stamp { return &e.Stamp },
+			table[churn.DealEvent]{Store.NewDealBatch, Store.InsertDeals}),
+		newTopic(names.Tickets, "tickets", e.ticket, (*churn.TicketEvent).Key, func(e *churn.TicketEvent) *churn.Stamp { return &e.Stamp },
+			table[churn.TicketEvent]{Store.NewTicketBatch, Store.InsertTickets}),
+		newTopic(names.Feedback, "feedback", feedback, (*churn.FeedbackEvent).Key, func(e *churn.FeedbackEvent) *churn.Stamp { return &e.Stamp },
+			table[churn.FeedbackEvent]{Store.NewFeedbackBatch, Store.InsertFeedback}),
 	}
 }
 
@@ -40,7 +43,7 @@ type table[E any] struct {
 	insert func(s Store, ctx context.Context, token string, known time.Time, events []churn.Batch[E]) error
 }
 
-func newTopic[E any](name, source string, decode func(*broker.Record, *E) *churn.Rejection, key func(*E) churn.EventKey, table table[E]) Topic {
+func newTopic[E any](name, source string, decode func(*broker.Record, *E) *churn.Rejection, key func(*E) churn.EventKey, stamp func(*E) *churn.Stamp, table table[E]) Topic {
 	return Topic{
 		Name: name, Source: source,
 		Decode: func(record *broker.Record) (churn.EventKey, *churn.Rejection) {
@@ -49,7 +52,7 @@ func newTopic[E any](name, source string, decode func(*broker.Record, *E) *churn
 			return key(&event), why
 		},
 		open: func(c *Consumers) lane {
-			return &laneOf[E]{consumers: c, name: name, source: source, decode: decode, key: key, table: table, short: make(chan struct{}, 1)}
+			return &laneOf[E]{consumers: c, name: name, source: source, decode: decode, key: key, stamp: stamp, table: table, short: make(chan struct{}, 1)}
 		},
 	}
 }
@@ -72,6 +75,7 @@ type laneOf[E any] struct {
 	source    string
 	decode    func(*broker.Record, *E) *churn.Rejection
 	key       func(*E) churn.EventKey
+	stamp     func(*E) *churn.Stamp
 	table     table[E]
 	spare     sync.Pool // of emptied pieces, for their memory
 	short     chan struct{}

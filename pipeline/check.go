@@ -25,6 +25,9 @@ func Examine(ctx context.Context, config Config, report Report) {
 		report("ClickHouse at "+config.ClickHouse.Addr, err)
 	} else {
 		examineClickHouse(ctx, config, w, report)
+		if w.Ping(ctx) == nil { // else that was told
+			report("ClickHouse's clock", w.CheckClock(ctx))
+		}
 		w.Close()
 	}
 	if kafka, err := broker.Connect(config.Kafka); err != nil {

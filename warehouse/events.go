@@ -198,6 +198,7 @@ func stampColumns[E any](of func(*E) *churn.Stamp) []column[E] {
 	return []column[E]{
 		put("value_hash", hashes, func(e *E) [32]byte { return of(e).Hash }),
 		put("known_at", instants, func(e *E) time.Time { return of(e).KnownAt }),
+		put("known_at_claimed", instantsOrNull, func(e *E) time.Time { return of(e).Claimed }),
 		put("topic", words, func(e *E) string { return of(e).Topic }),
 		put("partition", int32s, func(e *E) int { return of(e).Partition }),
 		put("offset", int64s, func(e *E) int64 { return of(e).Offset }),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -76,4 +77,25 @@ func (w *Warehouse) Version(ctx context.Context) (string, error) {
 		return "", w.explain("asking ClickHouse for its version", err)
 	}
 	return fmt.Sprintf("%d.%d.%d", v.Version.Major, v.Version.Minor, v.Version.Patch), ctx.Err()
+}
+
+// skewAllowed is how far apart this machine's clock and the server's may be: facts are stamped here, and the age of sources, what is kept
+// and what is forgotten are reckoned there.
+const skewAllowed = 30 * time.Second
+
+// CheckClock compares this machine's clock with the server's.
+func (w *Warehouse) CheckClock(ctx context.Context) error {
+	var theirs time.Time
+	asked := time.Now()
+	if _, err := w.one(ctx, "server_clock", nil, &theirs); err != nil {
+		return fmt.Errorf("asking for the server's clock: %w", err)
+	}
+	answered := time.Now()
+	switch {
+	case theirs.Before(asked.Add(-skewAllowed)):
+		return fmt.Errorf("ClickHouse's clock is %s behind ours: look at NTP on both machines", asked.Sub(theirs).Round(time.Second))
+	case theirs.After(answered.Add(skewAllowed)):
+		return fmt.Errorf("ClickHouse's clock is %s ahead of ours: look at NTP on both machines", theirs.Sub(answered).Round(time.Second))
+	}
+	return nil
 }

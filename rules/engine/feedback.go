@@ -119,8 +119,11 @@ func (e *Engine) Apply(ctx context.Context, l *Ledger, f churn.FeedbackEvent) (a
 	entry := alert.Entry{Group: l.Group.Name, N: l.n + 1, Writer: e.attempt(), Tick: l.last, At: f.KnownAt, Status: alert.TickFeedback}
 	outcome := "no alert has this fingerprint"
 	if was, known := l.before[f.Fingerprint]; known {
+		if entry.At.Before(was.At) { // by a header: nobody can have said it of what was not there yet
+			entry.At = was.At
+		}
 		var t alert.Transition
-		if t, outcome = e.lifecycle(l, f.KnownAt).apply(was, f); outcome == churn.FeedbackApplied {
+		if t, outcome = e.lifecycle(l, entry.At).apply(was, f); outcome == churn.FeedbackApplied {
 			entry.Transitions = []alert.Transition{t}
 		}
 	}

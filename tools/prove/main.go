@@ -24,7 +24,7 @@ import (
 	"syscall"
 )
 
-var subjects = []subject{road, roadLong}
+var subjects = []subject{road, roadLong, oddFacts}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
