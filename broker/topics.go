@@ -107,20 +107,13 @@ type Topic struct {
 
 // Wanted lists our topics as they should be.
 func (t Topics) Wanted() []Topic {
-	size := func(n int, why string) Setting { return Setting{"max.message.bytes", strconv.Itoa(n), true, why} }
 	input := []Setting{size(t.MaxRecordBytes, "records up to topics.max_record_bytes")}
-	alerts := []Setting{
-		{"cleanup.policy", "compact", false, "the topic keeps where each alert stands"},
-		{"min.compaction.lag.ms", strconv.FormatInt(compactionLag.Milliseconds(), 10), true, "a stale head must be found and mended before compaction"},
-		size(alertBytes, "the largest alert must fit, or the destination refuses it"),
-	}
-	const single = "alerts are in order for each account only within one partition"
 	return []Topic{
 		{Name: t.Deals, Partitions: t.InputPartitions, Settings: input},
 		{Name: t.Tickets, Partitions: t.InputPartitions, Settings: input},
 		{Name: t.Feedback, Partitions: 1},
-		{Name: t.Alerts, Partitions: 1, Exactly: true, Why: single, Settings: alerts},
-		{Name: t.Handoffs, Partitions: 1, Exactly: true, Why: single, Settings: alerts},
+		alertTopic(t.Alerts),
+		alertTopic(t.Handoffs),
 		{Name: t.DeadLetter, Partitions: t.InputPartitions, Settings: []Setting{
 			{"cleanup.policy", "delete", false, "every dead letter is kept, also those with equal keys"},
 			{"retention.ms", strconv.FormatInt(t.DeadLetterRetention.Milliseconds(), 10), true, "dead letters must outlive the mending of what broke them"},
@@ -128,6 +121,28 @@ func (t Topics) Wanted() []Topic {
 		}},
 		{Name: t.Control, Partitions: 1, Exactly: true, Why: "one partition means one leader"},
 	}
+}
+
+func size(n int, why string) Setting { return Setting{"max.message.bytes", strconv.Itoa(n), true, why} }
+
+// alertTopic is a topic that alerts are published to.
+func alertTopic(name string) Topic {
+	return Topic{Name: name, Partitions: 1, Exactly: true, Why: "alerts are in order for each account only within one partition", Settings: []Setting{
+		{"cleanup.policy", "compact", false, "the topic keeps where each alert stands"},
+		{"min.compaction.lag.ms", strconv.FormatInt(compactionLag.Milliseconds(), 10), true, "a stale head must be found and mended before compaction"},
+		size(alertBytes, "the largest alert must fit, or the destination refuses it"),
+	}}
+}
+
+// OfRules lists the topics that rules name beside ours, as they should be; ours they call by their default names.
+func (t Topics) OfRules(names []string) (wanted []Topic) {
+	ours := DefaultTopics()
+	for _, name := range names {
+		if name != ours.Alerts && name != ours.Handoffs {
+			wanted = append(wanted, alertTopic(name))
+		}
+	}
+	return wanted
 }
 
 // CreateTopics makes those of the wanted topics that do not exist and returns their names; existing ones are left as they are.

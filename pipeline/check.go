@@ -17,7 +17,7 @@ type Report func(what string, err error) bool
 
 // Examine asks everything that a start of the pipeline asks, and a little more, and reports each answer.
 func Examine(ctx context.Context, config Config, report Report) {
-	_, err := rules.LoadOrBuiltin(config.Evaluate.Rules)
+	set, err := rules.LoadOrBuiltin(config.Evaluate.Rules)
 	report("rule files", err)
 	_, err = config.Models.Enrichment()
 	report("models", err)
@@ -34,6 +34,10 @@ func Examine(ctx context.Context, config Config, report Report) {
 		report(fmt.Sprintf("Kafka at %v", config.Kafka.Brokers), err)
 	} else {
 		examineKafka(ctx, config, kafka, report, broken)
+		if wanted := kafka.Topics().OfRules(set.Topics()); len(wanted) > 0 && kafka.Check(ctx) == nil { // a mistyped one gets no alert
+			differences, err := kafka.DescribeTopics(ctx, wanted)
+			report("topics that rules name", errors.Join(err, broken(differences)))
+		}
 		kafka.Close()
 	}
 	for _, d := range outside(config, nil) {

@@ -10,6 +10,7 @@ type Metrics struct {
 	found      *prometheus.CounterVec
 	tombstones *prometheus.CounterVec
 	refused    *prometheus.CounterVec
+	broken     *prometheus.GaugeVec
 	flushed    *prometheus.GaugeVec
 }
 
@@ -30,6 +31,8 @@ func NewMetrics(registerer prometheus.Registerer, destinations ...string) *Metri
 			Help: "Alerts that ended long ago and are off the destination."}, label),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "aftershock", Subsystem: "relay", Name: "refused_total",
 			Help: "Transitions that the destination refused and that were given up."}, label),
+		broken: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "aftershock", Subsystem: "relay", Name: "broken_topics",
+			Help: "Topics that cannot be written to; what is for them waits in the alert log."}, label),
 		flushed: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "aftershock", Subsystem: "relay", Name: "up_to_date_timestamp_seconds",
 			Help: "When the destination last had everything that the log holds for it."}, label),
 	}
@@ -40,10 +43,11 @@ func NewMetrics(registerer prometheus.Registerer, destinations ...string) *Metri
 		m.found.WithLabelValues(d)
 		m.tombstones.WithLabelValues(d)
 		m.refused.WithLabelValues(d)
+		m.broken.WithLabelValues(d)
 		m.flushed.WithLabelValues(d)
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.backlog, m.published, m.mended, m.found, m.tombstones, m.refused, m.flushed)
+		registerer.MustRegister(m.backlog, m.published, m.mended, m.found, m.tombstones, m.refused, m.broken, m.flushed)
 	}
 	return m
 }

@@ -1,12 +1,15 @@
 package publish_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/publish"
+	"github.com/aftershock/aftershock/testservers"
+	"github.com/segmentio/kafka-go"
 )
 
 // A record that the broker refuses for its size is noted as refused, and holds up nothing: not what follows, not after a restart. It is
@@ -60,3 +63,64 @@ func TestARefusedRecordHoldsUpNoOther(t *testing.T) {
 }
 
 var _ publish.Log = (*alertLog)(nil)
+
+// A topic that is not there, because a rule names another one than was meant or somebody deleted it, holds up no other, not over
+// restarts either. When it is there, it gets everything, in order.
+func TestATopicFailsAlone(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		log, alerts, mistyped := &alertLog{}, conn.Topics().Alerts, testservers.Name("mistyped")
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		var relay *publish.Relay
+		restart := func() {
+			relay = newRelay(t, conn, log)
+			relay.Clock = func() time.Time { return now }
+		}
+		broken := func(want int, topic string) {
+			t.Helper()
+			n, err := relay.Flush(within(t))
+			var broken *publish.BrokenError
+			if !errors.As(err, &broken) || len(broken.Parts) != 1 || broken.Parts[topic] == nil {
+				t.Fatalf("the error is %v", err)
+			}
+			if n != want {
+				t.Errorf("published %d transitions, want %d", n, want)
+			}
+		}
+		restart()
+		log.append("g", transition(alerts, "a", 1, 1), transition(mistyped, "x", 1, 1), transition(alerts, "b", 1, 1))
+		broken(2, mistyped)
+		log.append("g", transition(mistyped, "x", 1, 2), transition(alerts, "a", 1, 2))
+		broken(1, mistyped)
+		restart()
+		log.append("h", transition(alerts, "c", 1, 1), transition(mistyped, "y", 1, 1))
+		broken(1, mistyped)
+		now = now.Add(time.Minute)
+		broken(0, mistyped)
+		expect(t, on(t, conn, alerts), "a-1-1", "b-1-1", "a-1-2", "c-1-1")
+
+		if _, err := conn.CreateTopics(within(t), []broker.Topic{{Name: mistyped, Partitions: 1}}); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Minute)
+		flush(t, relay, 3)
+		expect(t, on(t, conn, mistyped), "x-1-1", "x-1-2", "y-1-1")
+		expect(t, on(t, conn, alerts), "a-1-1", "b-1-1", "a-1-2", "c-1-1")
+
+		deleted, err := conn.Client().DeleteTopics(within(t), &kafka.DeleteTopicsRequest{Topics: []string{alerts}})
+		if err == nil {
+			err = deleted.Errors[alerts]
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.append("g", transition(alerts, "d", 1, 1), transition(mistyped, "z", 1, 1))
+		broken(1, alerts)
+		expect(t, on(t, conn, mistyped), "x-1-1", "x-1-2", "y-1-1", "z-1-1")
+		if _, err := conn.CreateTopics(within(t), conn.Topics().Wanted()); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Minute)
+		flush(t, relay, 5)
+		expect(t, on(t, conn, alerts), "a-1-1", "b-1-1", "a-1-2", "c-1-1", "d-1-1")
+	})
+}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,7 +98,7 @@ type Relay struct {
 	gone      map[string]alert.Order // what was taken off, by fingerprint: the log's transitions up to there are not published again
 	refused   map[string]alert.Order // what the destination refused for good, by fingerprint: up to there nothing is tried again
 	lookAgain time.Time              // when to look again for what ended
-	askAgain  time.Time              // when to look again for what somebody wants to be tried again
+	askAgain  time.Time              // when to look again for what somebody wants to be tried again, and at what is broken
 	unnoted   []alert.Delivery       // settled, but the log could not be told
 	unnotedAt time.Time
 }
@@ -145,7 +147,8 @@ func (r *Relay) Run(ctx context.Context) error {
 	r.Restart()
 	pause := dial.Pause{First: retryMin, Longest: retryMax}
 	for ctx.Err() == nil {
-		if _, err := r.Flush(ctx); err == nil {
+		var broken *BrokenError
+		if _, err := r.Flush(ctx); err == nil || errors.As(err, &broken) { // that was said when it broke
 			pause.Reset()
 			r.awaitMore(ctx)
 		} else if ctx.Err() == nil {
@@ -194,6 +197,11 @@ func (r *Relay) Flush(ctx context.Context) (n int, err error) {
 			if err := r.tombstone(ctx); err != nil {
 				return n, err
 			}
+			broken := r.broken()
+			r.Metrics.broken.WithLabelValues(r.Destination.Name()).Set(float64(len(broken)))
+			if len(broken) > 0 {
+				return n, &BrokenError{r.Destination.Name(), maps.Clone(broken)}
+			}
 			r.Metrics.flushed.WithLabelValues(r.Destination.Name()).Set(float64(r.Clock().Unix()))
 			return n, nil
 		}
@@ -201,7 +209,31 @@ func (r *Relay) Flush(ctx context.Context) (n int, err error) {
 	}
 }
 
-// again looks now and then whether somebody wants refused deliveries to be tried again. They are unnoted, so recover finds them.
+// BrokenError says that parts of a destination cannot be delivered to. Everything that is for others was delivered; what is for these waits
+// in the log, and they are looked at again now and then.
+type BrokenError struct {
+	Destination string
+	Parts       map[string]error
+}
+
+func (e *BrokenError) Error() string {
+	var said []string
+	for _, name := range slices.Sorted(maps.Keys(e.Parts)) {
+		said = append(said, e.Parts[name].Error())
+	}
+	return fmt.Sprintf("delivering to %s: %d topics cannot be written to, the others can: %s", e.Destination, len(said), strings.Join(said, "; "))
+}
+
+// broken are the parts of the destination that cannot be delivered to.
+func (r *Relay) broken() map[string]error {
+	if d, parts := r.Destination.(interface{ Broken() map[string]error }); parts {
+		return d.Broken()
+	}
+	return nil
+}
+
+// again looks now and then whether somebody wants refused deliveries to be tried again, and whether what is broken is well. All that
+// is unnoted, so recover finds it.
 func (r *Relay) again(ctx context.Context) error {
 	now := r.Clock()
 	if !r.recovered || now.Before(r.askAgain) {
@@ -211,7 +243,7 @@ func (r *Relay) again(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading which deliveries to %s are to be tried again: %w", r.Destination.Name(), err)
 	}
-	r.recovered, r.askAgain = n == 0, now.Add(againEvery)
+	r.recovered, r.askAgain = n == 0 && len(r.broken()) == 0, now.Add(againEvery)
 	return nil
 }
 
@@ -249,7 +281,7 @@ func (r *Relay) recover(ctx context.Context) error {
 	// What is appended after this look is among the unnoted, or behind the last entry: nothing falls between the two.
 	err = r.Log.Latest(ctx, func(group string, n int64, t alert.Transition) error {
 		last[group] = max(last[group], n)
-		if !r.has(t) {
+		if r.broken()[t.Topic] == nil && !r.has(t) {
 			first(lost, group, n)
 		}
 		return nil
@@ -259,6 +291,9 @@ func (r *Relay) recover(ctx context.Context) error {
 	}
 	var found []alert.Transition
 	err = r.Log.Unnoted(ctx, name, func(group string, n int64, t alert.Transition) error {
+		if r.broken()[t.Topic] != nil {
+			return nil
+		}
 		if !r.has(t) {
 			first(start, group, n)
 			return nil

@@ -29,6 +29,37 @@ type Topics struct {
 	Logger *slog.Logger // slog.Default() where nil
 
 	topics map[string]*heads
+	broken map[string]error // topics that cannot be written to, and why: what is for them waits in the log, and holds up no other topic
+}
+
+// Broken is why topics cannot be written to, by their names.
+func (d *Topics) Broken() map[string]error { return d.broken }
+
+// setAside reports whether an error is of this topic alone, and then does without the topic until the next Recover.
+func (d *Topics) setAside(topic string, err error) bool {
+	if !ofTopic(err) {
+		return false
+	}
+	if d.broken == nil {
+		d.broken = map[string]error{}
+	}
+	d.broken[topic] = err
+	delete(d.topics, topic)
+	d.logger().Error("a topic cannot be written to; what is for it waits in the log, the others go on", "topic", topic, "error", err)
+	return true
+}
+
+// errPartitions says that a topic has another number of partitions than one.
+var errPartitions = errors.New("alerts are in order only in one partition")
+
+// ofTopic reports whether an error is of one topic, and not of the brokers.
+func ofTopic(err error) bool {
+	for _, of := range []error{kafka.UnknownTopicOrPartition, kafka.TopicAuthorizationFailed, kafka.InvalidTopic, kafka.PolicyViolation, errPartitions} {
+		if errors.Is(err, of) {
+			return true
+		}
+	}
+	return false
 }
 
 // Name is kafka.
@@ -36,9 +67,9 @@ func (d *Topics) Name() string { return "kafka" }
 
 // Recover reads the topics back.
 func (d *Topics) Recover(ctx context.Context, topics []string) error {
-	d.topics = nil
+	d.topics, d.broken = nil, nil
 	for _, topic := range topics {
-		if _, err := d.caughtUp(ctx, topic); err != nil {
+		if _, err := d.caughtUp(ctx, topic); err != nil && !d.setAside(topic, err) {
 			return err
 		}
 	}
@@ -55,7 +86,14 @@ func (d *Topics) Has(t alert.Transition) bool {
 func (d *Topics) Deliver(ctx context.Context, transitions []alert.Transition) (settled []alert.Delivery, err error) {
 	for len(transitions) > 0 {
 		topic := transitions[0].Topic
+		if d.broken[topic] != nil {
+			transitions = transitions[1:]
+			continue
+		}
 		h, err := d.caughtUp(ctx, topic)
+		if err != nil && d.setAside(topic, err) {
+			continue
+		}
 		if err != nil {
 			return settled, err
 		}
@@ -72,6 +110,9 @@ func (d *Topics) Deliver(ctx context.Context, transitions []alert.Transition) (s
 		}
 		of, err := d.publish(ctx, topic, h, batch)
 		settled = append(settled, of...)
+		if err != nil && d.setAside(topic, err) {
+			continue
+		}
 		if err != nil {
 			return settled, err
 		}
@@ -126,7 +167,14 @@ func tooLarge(err error) bool {
 func (d *Topics) Tombstone(ctx context.Context, ended []alert.Transition) (off []alert.Transition, err error) {
 	for len(ended) > 0 {
 		topic := ended[0].Topic
+		if d.broken[topic] != nil {
+			ended = ended[1:]
+			continue
+		}
 		h, err := d.caughtUp(ctx, topic)
+		if err != nil && d.setAside(topic, err) {
+			continue
+		}
 		if err != nil {
 			return off, err
 		}
@@ -195,7 +243,7 @@ func (d *Topics) readOn(ctx context.Context, topic string, h *heads) (anew bool,
 		return false, fmt.Errorf("reading %s back: %w", topic, err)
 	}
 	if len(ranges) != 1 {
-		return false, fmt.Errorf("reading %s back: it has %d partitions, and alerts are in order only in one", topic, len(ranges))
+		return false, fmt.Errorf("reading %s back: it has %d partitions: %w", topic, len(ranges), errPartitions)
 	}
 	tp := churn.TopicPartition{Topic: topic}
 	if anew = ranges[tp].End < h.next; anew {
@@ -225,6 +273,9 @@ func (d *Topics) readOn(ctx context.Context, topic string, h *heads) (anew bool,
 func (d *Topics) Mend(ctx context.Context) (mended int, again bool, err error) {
 	for topic, h := range d.topics {
 		anew, err := d.readOn(ctx, topic, h)
+		if err != nil && d.setAside(topic, err) {
+			continue
+		}
 		if err != nil {
 			return mended, again, err
 		}

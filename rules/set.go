@@ -93,8 +93,11 @@ func (g *Group) Rule(name string) *Rule {
 	return nil
 }
 
-// Topics returns the default names of the topics that the set publishes to, sorted.
+// Topics returns the default names of the topics that the set publishes to, sorted; of no set none.
 func (s *Set) Topics() []string {
+	if s == nil {
+		return nil
+	}
 	var out []string
 	for _, g := range s.Groups {
 		for _, r := range g.Rules {

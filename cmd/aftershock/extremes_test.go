@@ -123,7 +123,7 @@ func TestNoAcceptedValueMakesAnythingFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer scratch.Close()
-	for seed := range uint64(6) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			x := extremes{rand.New(rand.NewPCG(seed, 1))}
 			if err := scratch.Reset(t.Context()); err != nil {
