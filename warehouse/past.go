@@ -198,7 +198,7 @@ func (p *Past) rows(ctx context.Context, s *prefetched, text string) ([]alert.Ro
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns: %w", err)
 	}
-	all, err := rowsOf(rows, columns)
+	all, err := rowsOf(rows, columns, p.warehouse.config.MaxRuleRows)
 	return all, p.warehouse.explain("reading rows", tooSlow(err))
 }
 

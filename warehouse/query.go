@@ -134,11 +134,14 @@ func (w *Warehouse) Rows(ctx context.Context, text string, at time.Time) ([]aler
 		return nil, w.explain("running the query", tooSlow(err))
 	}
 	defer rows.Close()
-	all, err := rowsOf(rows, rows.ColumnTypes())
+	all, err := rowsOf(rows, rows.ColumnTypes(), w.config.MaxRuleRows)
 	return all, w.explain("reading rows", tooSlow(err))
 }
 
-// rowsOf reads the rows of a rule's query, through the driver's own interface or through database/sql.
+// ErrTooManyRows says that a rule's query returned more rows than it may. None of them is used: which are the first is chance.
+var ErrTooManyRows = errors.New("too_many_rows")
+
+// rowsOf reads the rows of a rule's query, at most so many, through the driver's own interface or through database/sql.
 func rowsOf[C interface {
 	Name() string
 	ScanType() reflect.Type
@@ -146,8 +149,11 @@ func rowsOf[C interface {
 	Next() bool
 	Scan(cells ...any) error
 	Err() error
-}, columns []C) (all []alert.Row, err error) {
+}, columns []C, most int) (all []alert.Row, err error) {
 	for rows.Next() {
+		if len(all) == most {
+			return nil, fmt.Errorf("%w: the query returns more than %d, clickhouse.max_rule_rows: make it narrower", ErrTooManyRows, most)
+		}
 		cells := make([]any, len(columns))
 		for i, c := range columns {
 			cells[i] = reflect.New(c.ScanType()).Interface()

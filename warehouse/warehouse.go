@@ -34,6 +34,7 @@ type Config struct {
 	CAFile            string        `yaml:"ca_file" env:"CA_FILE" doc:"PEM file of the authorities to trust; default: the system's"`
 	DialTimeout       time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT" doc:"how long a connection may take"`
 	QueryTimeout      time.Duration `yaml:"query_timeout" env:"QUERY_TIMEOUT" doc:"how long one query or insert may take"`
+	MaxRuleRows       int           `yaml:"max_rule_rows" env:"MAX_RULE_ROWS" doc:"how many rows a rule's query may return; one that returns more fails, and its alerts hold"`
 	ReportingCurrency string        `yaml:"reporting_currency" env:"REPORTING_CURRENCY" doc:"ISO 4217 code that amounts are shown in, by the rates of import fx"`
 }
 
@@ -41,7 +42,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Addr: "127.0.0.1:9000", Database: "aftershock", User: "default",
-		DialTimeout: 5 * time.Second, QueryTimeout: 2 * time.Minute, ReportingCurrency: "USD",
+		DialTimeout: 5 * time.Second, QueryTimeout: 2 * time.Minute, MaxRuleRows: 100_000, ReportingCurrency: "USD",
 	}
 }
 
@@ -60,6 +61,9 @@ func (c Config) Validate() error {
 	}
 	if c.Password != "" && c.PasswordFile != "" {
 		errs = append(errs, errors.New("clickhouse.password and clickhouse.password_file are both set: keep one"))
+	}
+	if c.MaxRuleRows < 1 {
+		errs = append(errs, errors.New("clickhouse.max_rule_rows must be above zero"))
 	}
 	if c.DialTimeout <= 0 || c.QueryTimeout <= 0 {
 		errs = append(errs, errors.New("clickhouse.dial_timeout and clickhouse.query_timeout must be above zero"))

@@ -4,19 +4,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/warehouse"
 )
 
-// memoryLimit makes the garbage collector work harder before the process grows beyond it. GOMEMLIMIT goes before it.
-const memoryLimit = 240 << 20
+// memoryLimit makes the garbage collector work harder before the process grows beyond it, where the container has no limit; of that
+// of a container, so much is ours. GOMEMLIMIT goes before both.
+const memoryLimit, shareOfContainer = 240 << 20, 0.8
 
 func runCommand() *cobra.Command {
 	var roles []string
@@ -48,8 +48,9 @@ may run; one of them, the leader, which holds the control partition, keeps links
 		if err := p.Check(c.Context()); err != nil {
 			return err
 		}
-		if os.Getenv("GOMEMLIMIT") == "" {
-			debug.SetMemoryLimit(memoryLimit)
+		limit := memlimit.ApplyFallback(memlimit.ApplyRatio(memlimit.FromCgroup, shareOfContainer), memlimit.Limit(memoryLimit))
+		if _, err := memlimit.Set(memlimit.WithRatio(1), memlimit.WithProvider(limit)); err != nil {
+			return err
 		}
 		if untilIdle {
 			bar := newBar("ticks")

@@ -10,6 +10,7 @@ var oddFacts = subject{"odd-facts", "one odd fact or one large client does not s
 	{"arithmetic: a large price shows its true yearly value", "TestALargePriceShowsItsTrueYearlyValue passes", passes("./cmd/aftershock", "TestALargePriceShowsItsTrueYearlyValue")},
 	{"one bad row holds its own alert alone", "TestABadRowHoldsItsOwnAlert passes", passes("./rules/engine", "TestABadRowHoldsItsOwnAlert")},
 	{"a topic that is not there holds up no other, over restarts, and gets everything when it is there", "TestATopicFailsAlone passes", passes("./publish", "TestATopicFailsAlone")},
+	{"memory: a rule that returns too many rows fails, and its alerts hold", "TestARuleMayNotReturnTooManyRows passes", passes("./warehouse", "TestARuleMayNotReturnTooManyRows")},
 	{"time: a fact is not known ahead of the clock", "TestAFactIsNotKnownAheadOfTheClock passes", passes("./consumers", "TestAFactIsNotKnownAheadOfTheClock")},
 	{"time: feedback is not before its alert", "TestFeedbackIsNotBeforeItsAlert passes", passes("./rules/engine", "TestFeedbackIsNotBeforeItsAlert")},
 	{"Alertmanager: thousands of alerts stand, and are told again", "TestAlertmanagerHoldsThousandsOfAlerts passes", passes("./publish", "TestAlertmanagerHoldsThousandsOfAlerts")},
