@@ -2,11 +2,14 @@ package publish_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aftershock/aftershock/broker"
+	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/testservers"
 	"github.com/segmentio/kafka-go"
@@ -122,5 +125,32 @@ func TestATopicFailsAlone(t *testing.T) {
 		now = now.Add(time.Minute)
 		flush(t, relay, 5)
 		expect(t, on(t, conn, alerts), "a-1-1", "b-1-1", "a-1-2", "c-1-1", "d-1-1")
+	})
+}
+
+// Of an alert of which two transitions were refused, the one that is asked for is tried again: neither takes the other's place.
+func TestARefusedTransitionIsTriedByItself(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		log, topic := &alertLog{}, conn.Topics().Alerts
+		large := func(sequence int) alert.Transition {
+			x := transition(topic, "large", 1, sequence)
+			x.Value = append([]byte(fmt.Sprintf(`{"fingerprint":"large","episode":1,"sequence":%d,"x":"`, sequence)), strings.Repeat("x", 3<<19)...)
+			x.Value = append(x.Value, `"}`...)
+			return x
+		}
+		log.append("g", large(1), large(2), transition(topic, "a", 1, 1))
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		relay := newRelay(t, conn, log)
+		relay.Clock = func() time.Time { return now }
+		flush(t, relay, 1)
+		if len(log.others) != 2 {
+			t.Fatalf("noted: %q", log.others)
+		}
+		log.entries[0].Transitions[0].Value = transition(topic, "large", 1, 1).Value
+		log.others, log.again = log.others[1:], 1
+		log.delivered = slices.DeleteFunc(log.delivered, func(noted string) bool { return noted == "kafka large-1-1" })
+		now = now.Add(time.Minute)
+		flush(t, relay, 1)
+		expect(t, on(t, conn, topic), "a-1-1", "large-1-1")
 	})
 }

@@ -29,8 +29,8 @@ type Log interface {
 	Unnoted(ctx context.Context, destination string, do func(group string, n int64, t alert.Transition) error) error
 	// Noted calls do with the latest transition of each fingerprint of which a delivery to the destination is noted.
 	Noted(ctx context.Context, destination string, do func(alert.Transition) error) error
-	// Refused calls do with the latest transition of each fingerprint that the destination refused for good, and Again returns how
-	// many of them somebody asked to be tried again since: those are unnoted.
+	// Refused calls do with every transition that the destination refused for good, but those that somebody asked to be tried again
+	// since: these are unnoted, and Again counts them.
 	Refused(ctx context.Context, destination string, do func(alert.Transition) error) error
 	Again(ctx context.Context, destination string) (n uint64, err error)
 	// Ended returns the last published transition of alerts that stand resolved since before an instant and of which no delivery
@@ -96,7 +96,7 @@ type Relay struct {
 	recovered bool
 	after     map[string]int64
 	gone      map[string]alert.Order // what was taken off, by fingerprint: the log's transitions up to there are not published again
-	refused   map[string]alert.Order // what the destination refused for good, by fingerprint: up to there nothing is tried again
+	refused   map[string]bool        // ids of transitions that the destination refused for good
 	lookAgain time.Time              // when to look again for what ended
 	askAgain  time.Time              // when to look again for what somebody wants to be tried again, and at what is broken
 	unnoted   []alert.Delivery       // settled, but the log could not be told
@@ -224,9 +224,14 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("delivering to %s: %d topics cannot be written to, the others can: %s", e.Destination, len(said), strings.Join(said, "; "))
 }
 
-// broken are the parts of the destination that cannot be delivered to.
+// inParts is a destination of which parts can be broken.
+type inParts interface {
+	Broken() map[string]error // the parts that cannot be delivered to, and why
+	Well(ctx context.Context) bool
+}
+
 func (r *Relay) broken() map[string]error {
-	if d, parts := r.Destination.(interface{ Broken() map[string]error }); parts {
+	if d, parts := r.Destination.(inParts); parts {
 		return d.Broken()
 	}
 	return nil
@@ -243,7 +248,9 @@ func (r *Relay) again(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading which deliveries to %s are to be tried again: %w", r.Destination.Name(), err)
 	}
-	r.recovered, r.askAgain = n == 0 && len(r.broken()) == 0, now.Add(againEvery)
+	d, parts := r.Destination.(inParts)
+	well := parts && len(d.Broken()) > 0 && d.Well(ctx)
+	r.recovered, r.askAgain = n == 0 && !well, now.Add(againEvery)
 	return nil
 }
 
@@ -252,6 +259,9 @@ func (r *Relay) again(ctx context.Context) error {
 func (r *Relay) recover(ctx context.Context) error {
 	if r.recovered {
 		return nil
+	}
+	if err := r.note(ctx); err != nil { // else what was delivered would seem not to be
+		return err
 	}
 	name := r.Destination.Name()
 	if !r.Since.IsZero() {
@@ -266,11 +276,8 @@ func (r *Relay) recover(ctx context.Context) error {
 	if err := r.Destination.Recover(ctx, topics); err != nil {
 		return fmt.Errorf("looking at what %s has: %w", name, err)
 	}
-	if r.gone, err = r.orders(r.Log.Noted, ctx, tombstones(name)); err != nil {
-		return fmt.Errorf("reading which tombstones were published: %w", err)
-	}
-	if r.refused, err = r.orders(r.Log.Refused, ctx, name); err != nil {
-		return fmt.Errorf("reading which deliveries %s refused: %w", name, err)
+	if err := r.readOver(ctx); err != nil {
+		return err
 	}
 	last, lost, start := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	first := func(of map[string]int64, group string, n int64) {
@@ -323,25 +330,33 @@ func (r *Relay) recover(ctx context.Context) error {
 	return nil
 }
 
-// orders reads where fingerprints stand in what the log notes of a destination.
-func (r *Relay) orders(read func(context.Context, string, func(alert.Transition) error) error, ctx context.Context, destination string) (map[string]alert.Order, error) {
-	orders := map[string]alert.Order{}
-	return orders, read(ctx, destination, func(t alert.Transition) error {
-		orders[t.Fingerprint] = t.Order()
+// readOver reads what is never tried again.
+func (r *Relay) readOver(ctx context.Context) error {
+	name, gone, refused := r.Destination.Name(), map[string]alert.Order{}, map[string]bool{}
+	err := r.Log.Noted(ctx, tombstones(name), func(t alert.Transition) error {
+		gone[t.Fingerprint] = t.Order()
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("reading which tombstones were published: %w", err)
+	}
+	err = r.Log.Refused(ctx, name, func(t alert.Transition) error {
+		refused[t.ID] = true
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading which deliveries %s refused: %w", name, err)
+	}
+	r.gone, r.refused = gone, refused
+	return nil
 }
 
 func (r *Relay) has(t alert.Transition) bool { return r.isOver(t) || r.Destination.Has(t) }
 
 // isOver reports whether a transition is never tried again: it was taken off, or refused for good.
 func (r *Relay) isOver(t alert.Transition) bool {
-	for _, at := range []map[string]alert.Order{r.gone, r.refused} {
-		if order, found := at[t.Fingerprint]; found && t.Order().Compare(order) <= 0 {
-			return true
-		}
-	}
-	return false
+	off, found := r.gone[t.Fingerprint]
+	return found && t.Order().Compare(off) <= 0 || r.refused[t.ID]
 }
 
 // noteFound notes what a process delivered that died before it could say so.
@@ -438,7 +453,7 @@ func (r *Relay) count(settled []alert.Delivery) (accepted int) {
 		case alert.DeliveryAccepted:
 			accepted++
 		case alert.DeliveryRefused:
-			r.refused[d.Fingerprint] = d.Order()
+			r.refused[d.ID] = true
 			r.Metrics.refused.WithLabelValues(name).Inc()
 			r.Logger.Error("the destination refuses a transition; it is given up and noted", "destination", name, "transition", d.ID,
 				"rule", d.Rule, "answer", d.Detail)

@@ -28,12 +28,32 @@ type Topics struct {
 	Kafka  *broker.Connection
 	Logger *slog.Logger // slog.Default() where nil
 
-	topics map[string]*heads
-	broken map[string]error // topics that cannot be written to, and why: what is for them waits in the log, and holds up no other topic
+	topics  map[string]*heads
+	brokeAt time.Time
+	broken  map[string]error // topics that cannot be written to, and why: what is for them waits in the log, and holds up no other topic
 }
 
 // Broken is why topics cannot be written to, by their names.
 func (d *Topics) Broken() map[string]error { return d.broken }
+
+// Well reports whether one of those may be written to again: only then is it worth a look at all there is.
+func (d *Topics) Well(ctx context.Context) bool {
+	for topic, why := range d.broken {
+		// Whether we may write shows only when we do.
+		if errors.Is(why, kafka.TopicAuthorizationFailed) || errors.Is(why, kafka.PolicyViolation) {
+			if time.Since(d.brokeAt) > tryBrokenEvery {
+				return true
+			}
+			continue
+		}
+		if ranges, err := d.Kafka.Ranges(ctx, topic); err == nil && len(ranges) == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+const tryBrokenEvery = 2 * time.Minute
 
 // setAside reports whether an error is of this topic alone, and then does without the topic until the next Recover.
 func (d *Topics) setAside(topic string, err error) bool {
@@ -43,7 +63,7 @@ func (d *Topics) setAside(topic string, err error) bool {
 	if d.broken == nil {
 		d.broken = map[string]error{}
 	}
-	d.broken[topic] = err
+	d.broken[topic], d.brokeAt = err, time.Now()
 	delete(d.topics, topic)
 	d.logger().Error("a topic cannot be written to; what is for it waits in the log, the others go on", "topic", topic, "error", err)
 	return true
@@ -192,7 +212,12 @@ func (d *Topics) Tombstone(ctx context.Context, ended []alert.Transition) (off [
 				batch = append(batch, t)
 			}
 		}
-		if err := d.tombstone(ctx, topic, h, batch); err != nil {
+		err = d.tombstone(ctx, topic, h, batch)
+		if err != nil && d.setAside(topic, err) {
+			off, ended = append(off, already...), ended[taken:]
+			continue
+		}
+		if err != nil {
 			return append(off, already...), err
 		}
 		off = append(append(off, already...), batch...)
@@ -285,6 +310,9 @@ func (d *Topics) Mend(ctx context.Context) (mended int, again bool, err error) {
 				continue
 			}
 			found, err := d.republish(ctx, topic, h, fingerprint, at)
+			if err != nil && d.setAside(topic, err) {
+				break
+			}
 			if err != nil {
 				return mended, again, err
 			}
@@ -312,6 +340,12 @@ func (d *Topics) republish(ctx context.Context, topic string, h *heads, fingerpr
 		return false, nil
 	}
 	offset, err := d.Kafka.Produce(ctx, topic, []kafka.Record{*present})
+	if tooLarge(err) { // it was let in by an earlier limit, and will not be by this one
+		d.logger().Error("the topic refuses the present transition for its size; an older one stays over it", "topic", topic, "fingerprint", fingerprint, "error", err)
+		at.last = at.highest
+		h.of[fingerprint] = at
+		return true, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("publishing offset %d of %s again: %w", at.offset, topic, err)
 	}

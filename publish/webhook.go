@@ -50,12 +50,16 @@ type Webhook struct {
 	url    string
 	secret []byte
 	body   *template.Template
-	failed struct { // the transition that is being tried
-		id    string
-		tries int
-		since time.Time
-	}
-	until time.Time // it was told to wait until then
+	failed failing
+	until  time.Time // it was told to wait until then
+}
+
+// failing is what was answered with 4xx, and nothing else, since it was tried first.
+type failing struct {
+	id      string
+	since   time.Time
+	tries   int
+	refused int // of them, because of the body
 }
 
 // Name is webhook and its name.
@@ -220,25 +224,33 @@ func (w *Webhook) Send(ctx context.Context, id string, body []byte) error {
 	var answer *answerError
 	switch {
 	case err == nil:
+		w.failed = failing{}
 		return nil
 	case !errors.As(err, &answer):
+		w.failed = failing{}
 		return fmt.Errorf("calling %s: %w", w.Name(), err)
 	case !answer.permanent():
+		w.failed = failing{}
 		w.until = now.Add(min(retryAfter(answer.after, now), longestWait))
 		return fmt.Errorf("calling %s: %w", w.Name(), err)
 	}
-	if w.failed.id != id {
-		w.failed.id, w.failed.tries, w.failed.since = id, 0, now
+	f := &w.failed
+	if f.id != id {
+		*f = failing{id: id, since: now}
 	}
-	w.failed.tries++
-	over := w.failed.tries >= cmp.Or(w.Config.Tries, webhookTries)
-	if w.Config.Tries == 0 && !answer.bodyRefused() {
-		over = now.Sub(w.failed.since) >= cmp.Or(w.Config.GiveUpAfter, webhookGivesUp)
+	if f.tries++; answer.bodyRefused() {
+		f.refused++
+	}
+	over := f.refused >= webhookTries || now.Sub(f.since) >= cmp.Or(w.Config.GiveUpAfter, webhookGivesUp)
+	if w.Config.Tries > 0 {
+		over = f.tries >= w.Config.Tries
 	}
 	if over {
-		return &GivenUpError{Tries: w.failed.tries, Answer: answer.Error()}
+		given := &GivenUpError{Tries: f.tries, Answer: answer.Error()}
+		*f = failing{}
+		return given
 	}
-	return fmt.Errorf("calling %s, try %d: %w", w.Name(), w.failed.tries, err)
+	return fmt.Errorf("calling %s, try %d: %w", w.Name(), f.tries, err)
 }
 
 // Sign is how a body is signed: whoever shares the secret can tell that it comes from us, and when.

@@ -40,17 +40,17 @@ func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickh
 	return nil
 }
 
-// order says which transition of an alert it is, place also where it goes; outgoingRow adds the entry that brought it.
+// order says which transition of an alert it is, named also its id, place also where it goes; outgoingRow adds the entry that brought it.
 var (
 	order = []column[logRow]{
 		get("fingerprint", texts, func(r *logRow) *string { return &r.t.Fingerprint }),
 		get("episode", uint32s, func(r *logRow) *int { return &r.t.Episode }),
 		get("sequence", uint32s, func(r *logRow) *int { return &r.t.Sequence }),
 	}
-	place = append(slices.Clip(order),
+	named = append(slices.Clip(order), get("transition_id", texts, func(r *logRow) *string { return &r.t.ID }))
+	place = append(slices.Clip(named),
 		get("topic", words, func(r *logRow) *string { return &r.t.Topic }),
-		get("key", texts, func(r *logRow) *string { return &r.t.Key }),
-		get("transition_id", texts, func(r *logRow) *string { return &r.t.ID }))
+		get("key", texts, func(r *logRow) *string { return &r.t.Key }))
 	outgoingRow = append(slices.Clip(place),
 		get("group_name", words, func(r *logRow) *string { return &r.entry.Group }),
 		get("n", uint64s, func(r *logRow) *int64 { return &r.entry.N }))
@@ -69,9 +69,9 @@ func (w *Warehouse) Noted(ctx context.Context, destination string, do func(alert
 	return nil
 }
 
-// Refused calls do with the greatest (episode, sequence) of each fingerprint that the destination refused for good.
+// Refused calls do with every transition that the destination refused for good.
 func (w *Warehouse) Refused(ctx context.Context, destination string, do func(alert.Transition) error) error {
-	for r, err := range each(ctx, w, "outbox_refused", order, clickhouse.Parameters{"destination": destination}) {
+	for r, err := range each(ctx, w, "outbox_refused", named, clickhouse.Parameters{"destination": destination}) {
 		if err == nil {
 			err = do(r.t)
 		}

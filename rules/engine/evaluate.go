@@ -157,6 +157,12 @@ func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, st
 		again := len(unwritten) > 0 || len(bad) > 0
 		maps.Copy(faults, unwritten)
 		for i, o := range seen {
+			for fingerprint, err := range bad[o.rule.Name] {
+				if o.bad[fingerprint] != nil { // it was to hold: to decide again would not end
+					blameAll(entry, err)
+					return nil
+				}
+			}
 			seen[i] = o.without(bad[o.rule.Name])
 			delete(bad, o.rule.Name)
 		}

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,5 +62,55 @@ func TestFeedbackIsNotBeforeItsAlert(t *testing.T) {
 	}
 	if x := entry.Transitions[0]; x.State != alert.Resolved || !x.At.Equal(fired) || !x.ResolvedAt.Equal(fired) || !entry.At.Equal(fired) {
 		t.Errorf("it stands at %s, resolved at %s", x.At, x.ResolvedAt)
+	}
+}
+
+// owing answers a rule's query with one row, and knows nothing of what alerts are about.
+type owing struct{ words string }
+
+func (o owing) Rows(context.Context, string, time.Time) ([]alert.Row, error) {
+	return []alert.Row{{"account_id": "A", "words": o.words}}, nil
+}
+
+func (owing) Subjects(context.Context, time.Time, []churn.ContractKey) (map[churn.ContractKey]alert.Subject, error) {
+	return nil, nil
+}
+
+// An alert that people are still to be told of, and that cannot be written, holds; deciding about it comes to an end.
+func TestWhatIsOwedAndCannotBeWrittenHolds(t *testing.T) {
+	var labels strings.Builder
+	for i := range 2_000 {
+		fmt.Fprintf(&labels, "l%d: \"{{ .words }}\", ", i)
+	}
+	set := load(t, `groups: [{name: g, schedule: "0 6 * * *", rules: [{alert: R, query: q, identity: [account_id], labels: {`+strings.TrimSuffix(labels.String(), ", ")+`}}]}]`)
+	e := &Engine{Set: set, Warehouse: owing{strings.Repeat("x", 450)}, Log: &MemoryLog{}, Writer: "me", From: start}
+	l, err := e.Open(t.Context(), set.Groups[0], start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day, unattended := range []bool{true, false, false} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		entry, err := e.Evaluate(ctx, l, Tick{At: start.AddDate(0, 0, day), Status: alert.TickRun, Unattended: unattended})
+		cancel()
+		if err == nil {
+			err = e.Append(t.Context(), l, entry)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if day == 0 {
+			if len(entry.Transitions) != 1 || entry.Transitions[0].Suppressed != alert.SuppressedCatchUp {
+				t.Fatalf("it is not owed: %+v", entry.Transitions)
+			}
+			continue
+		}
+		if entry.Runs[0].Status != alert.RunError || !strings.Contains(entry.Runs[0].Error, "too many labels") {
+			t.Errorf("day %d: %+v", day, entry.Runs[0])
+		}
+		for _, x := range entry.Transitions {
+			if !OfRule(x) {
+				t.Errorf("day %d: %s %s", day, x.State, x.Reason)
+			}
+		}
 	}
 }

@@ -91,6 +91,7 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 	}
 	faults = map[string]error{}
 	present := map[string]bool{}
+	held := map[string]bool{}         // alerts of bad rows: nothing is told of them, also nothing that is owed
 	quiet := map[string]observation{} // rules whose absent rows mean something
 	for _, o := range seen {
 		changes, bad, err := l.there(before, o)
@@ -107,7 +108,7 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 			present[a.Fingerprint] = true
 		}
 		for fingerprint := range o.bad {
-			present[fingerprint] = true
+			present[fingerprint], held[fingerprint] = true, true
 		}
 		for _, t := range changes {
 			emit(t, true)
@@ -131,7 +132,7 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 		}
 		emit(l.cleared(r, was))
 	}
-	out = l.notify(before, out)
+	out = l.notify(before, out, held)
 	slices.SortStableFunc(out, func(a, b alert.Transition) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})

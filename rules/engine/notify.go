@@ -25,7 +25,7 @@ func Notifies(t alert.Transition) bool {
 func published(t alert.Transition) bool { return Notifies(t) && t.Suppressed == "" }
 
 // notify decides which changes of a tick people are told of, and of what they were not told before.
-func (l lifecycle) notify(before prior, changes []alert.Transition) []alert.Transition {
+func (l lifecycle) notify(before prior, changes []alert.Transition, held map[string]bool) []alert.Transition {
 	changed := make(prior, len(changes))
 	for _, t := range changes {
 		changed[t.Fingerprint] = t
@@ -53,7 +53,9 @@ func (l lifecycle) notify(before prior, changes []alert.Transition) []alert.Tran
 		return changes
 	}
 	var late []alert.Transition
-	for _, fingerprint := range before.those(func(was alert.Transition) bool { return owed(was) && !changed.has(was.Fingerprint) }) {
+	for _, fingerprint := range before.those(func(was alert.Transition) bool {
+		return owed(was) && !changed.has(was.Fingerprint) && !held[was.Fingerprint]
+	}) {
 		t := next(before[fingerprint])
 		t.Reason = alert.ReasonNotifiedLater
 		late = append(late, l.made(t))
