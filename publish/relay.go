@@ -260,25 +260,10 @@ func (r *Relay) recover(ctx context.Context) error {
 	if r.recovered {
 		return nil
 	}
-	if err := r.note(ctx); err != nil { // else what was delivered would seem not to be
+	if err := r.look(ctx); err != nil {
 		return err
 	}
 	name := r.Destination.Name()
-	if !r.Since.IsZero() {
-		if _, err := r.Log.Begin(ctx, name, r.Since); err != nil {
-			return fmt.Errorf("reading the alert log: %w", err)
-		}
-	}
-	topics, err := r.Log.Topics(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the alert log: %w", err)
-	}
-	if err := r.Destination.Recover(ctx, topics); err != nil {
-		return fmt.Errorf("looking at what %s has: %w", name, err)
-	}
-	if err := r.readOver(ctx); err != nil {
-		return err
-	}
 	last, lost, start := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	first := func(of map[string]int64, group string, n int64) {
 		if known, found := of[group]; !found || n < known {
@@ -286,7 +271,7 @@ func (r *Relay) recover(ctx context.Context) error {
 		}
 	}
 	// What is appended after this look is among the unnoted, or behind the last entry: nothing falls between the two.
-	err = r.Log.Latest(ctx, func(group string, n int64, t alert.Transition) error {
+	err := r.Log.Latest(ctx, func(group string, n int64, t alert.Transition) error {
 		last[group] = max(last[group], n)
 		if r.broken()[t.Topic] == nil && !r.has(t) {
 			first(lost, group, n)
@@ -328,6 +313,27 @@ func (r *Relay) recover(ctx context.Context) error {
 	}
 	r.after, r.recovered = last, true
 	return nil
+}
+
+// look looks at what the destination has, and reads what is never tried again.
+func (r *Relay) look(ctx context.Context) error {
+	if err := r.note(ctx); err != nil { // else what was delivered would seem not to be
+		return err
+	}
+	name := r.Destination.Name()
+	if !r.Since.IsZero() {
+		if _, err := r.Log.Begin(ctx, name, r.Since); err != nil {
+			return fmt.Errorf("reading the alert log: %w", err)
+		}
+	}
+	topics, err := r.Log.Topics(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the alert log: %w", err)
+	}
+	if err := r.Destination.Recover(ctx, topics); err != nil {
+		return fmt.Errorf("looking at what %s has: %w", name, err)
+	}
+	return r.readOver(ctx)
 }
 
 // readOver reads what is never tried again.
