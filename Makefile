@@ -42,7 +42,8 @@ demo: build engine ## Run everything on embedded servers with simulated clients:
 # The packages whose tests take longest, so that they begin first.
 SLOW := ./cmd/aftershock ./tools/chaos ./warehouse
 
-# Servers of tests keep their files in memory where there is enough of it: on a disk, files are a third of the work.
+# Servers of tests keep their files in memory where there is enough of it: on a disk, files are a third of the work. Tests start programs
+# that they build there, so it must not be mounted noexec.
 MEMORY := $(shell grep -qs ' /dev/shm .*noexec' /proc/mounts || df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 6000000 { print "/dev/shm" }')
 
 # Tests that need a server or a tool that is not here are left out, and the last lines say which; where CI=true, leaving

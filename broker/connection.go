@@ -11,10 +11,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/aftershock/aftershock/dial"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
+
+	"github.com/aftershock/aftershock/dial"
 )
 
 // requestTimeout bounds one administrative request.

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
 	"github.com/segmentio/kafka-go"
+
+	"github.com/aftershock/aftershock/churn"
 )
 
 // pollEvery is how often committed offsets are looked at while they are waited for.
@@ -99,9 +100,15 @@ func (p *Positions) Now(ctx context.Context) (Progress, error) {
 // error: the answer says how each topic stands. To see all that was stamped at or before an instant, call it at or after the instant.
 func (p *Positions) Wait(ctx context.Context, patience Patience) (Progress, error) {
 	w, err := p.Now(ctx)
-	if err != nil {
-		return w, err
+	if err == nil {
+		err = w.await(ctx, patience)
 	}
+	return w, err
+}
+
+// await waits until what the first look found to lack is stored and committed.
+func (w *Progress) await(ctx context.Context, patience Patience) error {
+	p := w.of
 	awaited := p.Topics
 	counted := slices.DeleteFunc(slices.Clone(p.Topics), func(topic string) bool { return slices.Contains(patience.Exempt, topic) })
 	if patience.MaxLag > 0 && short(w.Ends, w.began, counted) > patience.MaxLag {
@@ -119,9 +126,9 @@ func (p *Positions) Wait(ctx context.Context, patience Patience) (Progress, erro
 		select {
 		case <-waiting.Done():
 			if ctx.Err() != nil {
-				return w, fmt.Errorf("waiting for group %s: %w", p.Group, context.Cause(ctx))
+				return fmt.Errorf("waiting for group %s: %w", p.Group, context.Cause(ctx))
 			}
-			return w, nil
+			return nil
 		case <-ticker.C:
 		}
 		if _, committed, err := p.read(waiting); err == nil {
@@ -130,7 +137,7 @@ func (p *Positions) Wait(ctx context.Context, patience Patience) (Progress, erro
 			w.err = err
 		}
 	}
-	return w, nil
+	return nil
 }
 
 func (p *Positions) read(ctx context.Context) (map[churn.TopicPartition]Range, map[churn.TopicPartition]int64, error) {

@@ -75,25 +75,34 @@ func TestWaitSaysOfEachTopicHowItStands(t *testing.T) {
 		}
 
 		// Where deals and tickets lag too far they are not waited for. Feedback is.
-		done := make(chan broker.Progress, 1)
-		go func() {
-			done <- wait(broker.Patience{Timeout: time.Minute, MaxLag: 5, Exempt: []string{topics.Feedback}})
-		}()
-		time.Sleep(100 * time.Millisecond)
+		look := func() broker.Progress {
+			t.Helper()
+			w, err := positions.Now(within(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		await := func(w *broker.Progress, patience broker.Patience) {
+			t.Helper()
+			if err := w.Await(within(t), patience); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w = look()
 		commit(t, conn, positions.Group, topics.Feedback, 4)
-		w = <-done
+		await(&w, broker.Patience{Timeout: time.Minute, MaxLag: 5, Exempt: []string{topics.Feedback}})
 		stands(w, "3 of 3 3 of 3 0 of 4")
 		if err := w.Err(topics.Feedback); err != nil {
 			t.Errorf("feedback that arrived gives %v", err)
 		}
 
 		// What arrives while it waits is not waited for.
-		go func() { done <- wait(broker.Patience{MaxLag: 6, Exempt: []string{topics.Feedback}}) }()
-		time.Sleep(100 * time.Millisecond)
+		w = look()
 		fill(t, conn, topics.Deals, 1)
 		commit(t, conn, positions.Group, topics.Tickets, 3)
 		commit(t, conn, positions.Group, topics.Deals, 5)
-		w = <-done
+		await(&w, broker.Patience{MaxLag: 6, Exempt: []string{topics.Feedback}})
 		stands(w, "0 of 3 0 of 3 0 of 0")
 		for tp, end := range w.Ends {
 			if w.Committed[tp] != end {

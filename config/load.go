@@ -94,9 +94,8 @@ func placed(path string, text []byte, err error) error {
 		for _, document := range file.Docs {
 			ast.Walk(f, document.Body)
 		}
-		if f.found != nil {
-			at := f.found.GetToken().Position
-			return fmt.Errorf("%s:%d:%d: %s: %w", path, at.Line, at.Column, strings.TrimPrefix(f.found.GetPath(), "$."), err)
+		if len(f.places) > 0 {
+			return fmt.Errorf("%s:%s: %w", path, strings.Join(f.places, " or "), err)
 		}
 	}
 	return fmt.Errorf("%s: %w", path, err)
@@ -111,15 +110,17 @@ type unreadable struct {
 
 func (u unreadable) Unwrap() error { return u.error }
 
-// finder finds the first place that has a value.
+// finder finds the places that have a value: as line:column: key. The same value may be right at another key.
 type finder struct {
-	value string
-	found ast.Node
+	value  string
+	places []string
 }
 
 func (f *finder) Visit(n ast.Node) ast.Visitor {
-	if f.found == nil && (n.GetToken().Value == f.value || strings.TrimSpace(n.String()) == f.value) {
-		f.found = n
+	_, key := n.(*ast.MappingValueNode)
+	if !key && (n.GetToken().Value == f.value || strings.TrimSpace(n.String()) == f.value) {
+		at := n.GetToken().Position
+		f.places = append(f.places, fmt.Sprintf("%d:%d: %s", at.Line, at.Column, strings.TrimPrefix(n.GetPath(), "$.")))
 	}
 	return f
 }

@@ -61,6 +61,7 @@ func TestMistakesSayWhere(t *testing.T) {
 		"a value of another type":             {"others:\n  - host: [" + secret + "]\n", "", "", []string{"c.yaml:2:11"}},
 		"a file's word that is no duration":   {"server:\n  host: a\nwait: " + secret + "\n", "", "", []string{"c.yaml:3:7: wait: ", "not a duration"}},
 		"a file's number that is no duration": {"{wait: 5}\n", "", "", []string{"c.yaml:1:8: wait: ", "not a duration"}},
+		"a word that is right elsewhere":      {"server: {host: soon}\nwait: soon\n", "", "", []string{"c.yaml:1:16: server.host or 2:7: wait: ", "not a duration"}},
 		"a file's list that is no duration":   {"wait: [" + secret + "]\n", "", "", []string{"c.yaml:1:7: wait: ", "not a duration"}},
 		"an unknown variable":                 {"", "SAMPLE_SERVER_HOTS", secret, []string{"SAMPLE_SERVER_HOTS is not a key"}},
 		"a variable that cannot be read":      {"", "SAMPLE_WAIT", "soon", []string{"SAMPLE_WAIT: "}},

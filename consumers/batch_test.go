@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sync/semaphore"
 	"pgregory.net/rapid"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 func testConsumers() *Consumers {

@@ -56,11 +56,12 @@ func TestTheGroupRebalancesOnlyForNewPartitions(t *testing.T) {
 		c.Config.PartitionWatch = time.Second
 		registry := prometheus.NewRegistry()
 		c.Metrics = consumers.NewMetrics(registry)
+		ear := listen(t, c)
 		start(t, c)
 		feedback := conn.Topics().Feedback
 		produce(t, conn, kafka.Message{Topic: feedback, Key: []byte("f"), Value: acknowledgement("before")})
 		store.until(t, "the first feedback is stored", func() bool { return len(store.feedback) == 1 })
-		time.Sleep(5 * time.Second / 2)
+		ear.until(t, "looked at the partitions", 2)
 		if n := metric(t, registry, "generations_total"); n != 1 {
 			t.Errorf("the process took part in %g generations, though nothing changed", n)
 		}
@@ -99,9 +100,10 @@ func TestEveryTopicIsWaitedFor(t *testing.T) {
 	conn = again(t, conn)
 	store := newMemory()
 	c := newConsumers(t, conn, store)
+	ear := listen(t, c)
 	start(t, c)
 	produce(t, conn, kafka.Message{Topic: conn.Topics().Deals, Value: deal("d")})
-	time.Sleep(300 * time.Millisecond)
+	ear.until(t, "waiting for topics; `aftershock topics create` makes them", 1)
 	if c.Ready() == nil {
 		t.Error("the group is joined before all topics are there")
 	}

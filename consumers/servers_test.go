@@ -265,6 +265,47 @@ func newConsumers(t testing.TB, conn *broker.Connection, store consumers.Store) 
 	}
 }
 
+// ear hears what consumers log, so that a test can wait until they have come so far.
+type ear struct {
+	slog.Handler
+	mu      sync.Mutex
+	heard   map[string]int
+	changed chan struct{}
+}
+
+func listen(t testing.TB, c *consumers.Consumers) *ear {
+	e := &ear{Handler: slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}), heard: map[string]int{}, changed: make(chan struct{})}
+	c.Log = slog.New(e)
+	return e
+}
+
+func (e *ear) Handle(ctx context.Context, r slog.Record) error {
+	e.mu.Lock()
+	e.heard[r.Message]++
+	close(e.changed)
+	e.changed = make(chan struct{})
+	e.mu.Unlock()
+	return e.Handler.Handle(ctx, r)
+}
+
+// until waits until a message was logged so often.
+func (e *ear) until(t testing.TB, message string, times int) {
+	t.Helper()
+	for ctx := within(t); ; {
+		e.mu.Lock()
+		heard, changed := e.heard[message], e.changed
+		e.mu.Unlock()
+		if heard >= times {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("gave up waiting for %q, which was logged %d times", message, heard)
+		}
+	}
+}
+
 var enrichment = consumers.Enrichment{
 	Score: func(d *churn.DealClosed) churn.Hardness {
 		return churn.Hardness{Band: churn.BandUnknown, ModelVersion: "test"}

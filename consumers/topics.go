@@ -172,6 +172,7 @@ func (c *Consumers) watchPartitions(ctx context.Context, counts map[string]int) 
 				counts[topic], changed = n, true
 			}
 		}
+		c.Log.Debug("looked at the partitions", "changed", changed)
 		if changed {
 			return
 		}

@@ -16,12 +16,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/govalues/decimal"
+
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/embedded"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/simulate"
 	"github.com/aftershock/aftershock/warehouse"
-	"github.com/govalues/decimal"
 )
 
 // Demo is one show. Its exported fields are set before Run.

@@ -6,10 +6,11 @@ import (
 	"os"
 	"strings"
 
-	"github.com/aftershock/aftershock/text"
 	"github.com/jedib0t/go-pretty/v6/table"
 	cell "github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
+
+	"github.com/aftershock/aftershock/text"
 )
 
 // show paints what a revenue-operations person wants to see: in place on a terminal, as plain lines elsewhere.

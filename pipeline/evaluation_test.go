@@ -12,11 +12,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/rules/engine"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // fake answers a query by a function of the instant.

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/publish"
 	"github.com/aftershock/aftershock/testservers"
-	"github.com/segmentio/kafka-go"
 )
 
 // A record that the broker refuses for its size is noted as refused, and holds up nothing: not what follows, not after a restart. It is

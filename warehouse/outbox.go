@@ -20,18 +20,21 @@ func (w *Warehouse) Topics(ctx context.Context) ([]string, error) {
 // Latest calls do with the latest transition of each fingerprint that each group has for each topic, and the number of the
 // group's last entry about it. The transitions carry only what identifies them and where they go.
 func (w *Warehouse) Latest(ctx context.Context, do func(group string, n int64, t alert.Transition) error) error {
-	return w.outgoing(ctx, "outbox_latest", nil, do)
+	return w.outgoing(ctx, "outbox_latest", outgoingRow, nil, func(r *logRow) error { return do(r.entry.Group, r.entry.N, r.t) })
 }
 
 // Unnoted does the same with every transition that has no recorded delivery to the destination.
 func (w *Warehouse) Unnoted(ctx context.Context, destination string, do func(group string, n int64, t alert.Transition) error) error {
-	return w.outgoing(ctx, "outbox_unnoted", clickhouse.Parameters{"destination": destination}, do)
+	return w.outgoing(ctx, "outbox_unnoted", outgoingRow, clickhouse.Parameters{"destination": destination}, func(r *logRow) error {
+		return do(r.entry.Group, r.entry.N, r.t)
+	})
 }
 
-func (w *Warehouse) outgoing(ctx context.Context, name string, parameters clickhouse.Parameters, do func(string, int64, alert.Transition) error) error {
-	for r, err := range each(ctx, w, name, outgoingRow, parameters) {
+// outgoing calls do with each row of a query.
+func (w *Warehouse) outgoing(ctx context.Context, name string, columns []column[logRow], p clickhouse.Parameters, do func(*logRow) error) error {
+	for r, err := range each(ctx, w, name, columns, p) {
 		if err == nil {
-			err = do(r.entry.Group, r.entry.N, r.t)
+			err = do(r)
 		}
 		if err != nil {
 			return err
@@ -58,28 +61,12 @@ var (
 
 // Noted calls do with the greatest (episode, sequence) of each fingerprint that has a recorded delivery to the destination.
 func (w *Warehouse) Noted(ctx context.Context, destination string, do func(alert.Transition) error) error {
-	for r, err := range each(ctx, w, "outbox_noted", order, clickhouse.Parameters{"destination": destination}) {
-		if err == nil {
-			err = do(r.t)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.outgoing(ctx, "outbox_noted", order, clickhouse.Parameters{"destination": destination}, func(r *logRow) error { return do(r.t) })
 }
 
 // Refused calls do with every transition that the destination refused for good.
 func (w *Warehouse) Refused(ctx context.Context, destination string, do func(alert.Transition) error) error {
-	for r, err := range each(ctx, w, "outbox_refused", named, clickhouse.Parameters{"destination": destination}) {
-		if err == nil {
-			err = do(r.t)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.outgoing(ctx, "outbox_refused", named, clickhouse.Parameters{"destination": destination}, func(r *logRow) error { return do(r.t) })
 }
 
 // Again returns how many refused deliveries somebody asked to be tried again.

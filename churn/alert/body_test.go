@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aftershock/aftershock/churn"
 	"pgregory.net/rapid"
+
+	"github.com/aftershock/aftershock/churn"
 )
 
 func TestOnlyAnOpenHandoffCarriesTheBrief(t *testing.T) {

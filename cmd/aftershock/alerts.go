@@ -134,10 +134,9 @@ func alertsShow() *cobra.Command {
 		var e alert.Explained
 		err := withSchema(c, func(w *warehouse.Warehouse) (err error) {
 			t, err := theAlert(c.Context(), w, args[0])
-			if err != nil {
-				return err
+			if err == nil {
+				e, err = w.Explain(c.Context(), t)
 			}
-			e, err = w.Explain(c.Context(), t)
 			return err
 		})
 		if err != nil {

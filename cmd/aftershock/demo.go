@@ -5,10 +5,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/aftershock/aftershock/demo"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/simulate"
-	"github.com/spf13/cobra"
 )
 
 // Servers that a demo may run on.

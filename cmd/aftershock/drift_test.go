@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 )
 
@@ -14,16 +13,11 @@ import (
 // whoever is told is told by chance.
 func TestHardnessDriftIsRarelyWrong(t *testing.T) {
 	t.Parallel()
-	needEngine(t)
 	set, err := rules.LoadFiles(rules.Builtin())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := pipeline.OpenScratch(t.Context(), pipeline.DefaultConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openScratch(t)
 	const teams, weeks, looks = 200, 65 + 52, 52
 	r := rand.New(rand.NewPCG(1, 2))
 	begin := time.Date(2023, 1, 2, 6, 0, 0, 0, time.UTC) // a Monday

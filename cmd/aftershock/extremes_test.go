@@ -10,14 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/govalues/decimal"
+
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/pipeline"
 	"github.com/aftershock/aftershock/rules"
 	"github.com/aftershock/aftershock/rules/engine"
 	"github.com/aftershock/aftershock/warehouse"
-	"github.com/google/go-cmp/cmp"
-	"github.com/govalues/decimal"
 )
 
 // extremes draws records in which every field has an extreme value, an everyday one or none.
@@ -117,12 +118,7 @@ func (x extremes) events(t *testing.T, deals, tickets int) (all []rules.TestEven
 // No value that is accepted makes a view or a rule fail, now or as of any instant, alone or summed up with others.
 func TestNoAcceptedValueMakesAnythingFail(t *testing.T) {
 	t.Parallel()
-	needEngine(t)
-	scratch, err := pipeline.OpenScratch(t.Context(), pipeline.DefaultConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer scratch.Close()
+	scratch := openScratch(t)
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			x := extremes{rand.New(rand.NewPCG(seed, 1))}
@@ -141,12 +137,7 @@ func TestNoAcceptedValueMakesAnythingFail(t *testing.T) {
 // A yearly value may have more digits than the price that it comes from. The views show it; an alert holds what it can and says the rest.
 func TestALargePriceShowsItsTrueYearlyValue(t *testing.T) {
 	t.Parallel()
-	needEngine(t)
-	scratch, err := pipeline.OpenScratch(t.Context(), pipeline.DefaultConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer scratch.Close()
+	scratch := openScratch(t)
 	at := time.Date(2026, 11, 29, 6, 0, 0, 0, time.UTC)
 	var events []rules.TestEvent
 	for id, facts := range map[string]string{
@@ -178,6 +169,17 @@ func TestALargePriceShowsItsTrueYearlyValue(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func openScratch(t *testing.T) *pipeline.Scratch {
+	t.Helper()
+	needEngine(t)
+	scratch, err := pipeline.OpenScratch(t.Context(), pipeline.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(scratch.Close)
+	return scratch
 }
 
 func importExtremes(t *testing.T, scratch *pipeline.Scratch, x extremes) {

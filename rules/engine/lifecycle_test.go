@@ -10,10 +10,11 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
-	"github.com/google/go-cmp/cmp"
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
