@@ -102,12 +102,11 @@ type FoundDelivery struct {
 
 // Deliveries lists deliveries, the latest first.
 func (w *Warehouse) Deliveries(ctx context.Context, f DeliveryFilter) ([]FoundDelivery, error) {
-	limit := uint64(f.Limit)
-	if limit == 0 {
-		limit = 1 << 40
+	if f.Limit <= 0 {
+		f.Limit = 1 << 40
 	}
 	found, err := all(ctx, w, "deliveries_found", foundDelivery, clickhouse.Parameters{
-		"destination": f.Destination, "refused": strconv.FormatBool(f.Refused), "ids": stringArray(f.IDs), "limit": strconv.FormatUint(limit, 10),
+		"destination": f.Destination, "refused": strconv.FormatBool(f.Refused), "ids": stringArray(f.IDs), "limit": strconv.Itoa(f.Limit),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing deliveries: %w", err)
