@@ -5,7 +5,7 @@
 // Events are append-only: deal_events, ticket_events and feedback hold every record that was accepted, rejected_events what was
 // refused. A record that was consumed twice is stored twice, with the same Kafka position; views count an event once.
 //
-// From events follow versions (migrations/00002): deal_versions, attempt_versions, link_versions and unmatched_versions say what a deal,
+// From events follow versions (migrations/00002): deal_versions, attempt_versions, in_force_versions, link_versions and unmatched_versions say what a deal,
 // a renegotiation attempt or a link was, and from when until when that was known (known_from, known_to). A late or corrected event
 // adds versions and ends others; it never changes what was known before.
 //

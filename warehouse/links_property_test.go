@@ -241,6 +241,68 @@ func TestLinksEqualBruteForce(t *testing.T) {
 	})
 }
 
+// contractsReopened counts, link by link, what contract_attempts counts without writing the links out.
+const contractsReopened = `
+	SELECT account_id, contract_id,
+		countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 30 DAY) AS attempts_30d,
+		countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS attempts_90d,
+		countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 180 DAY) AS attempts_180d,
+		count() AS attempts_total,
+		countIf(has(strengths, 'strong') AND attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS strong_attempts_90d,
+		toNullable(min(lag_days)) AS first_attempt_lag_days,
+		toNullable(max(attempt_at)) AS last_attempt_at,
+		arraySort(groupUniqArrayArrayIf(classes, attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY)) AS classes_90d
+	FROM links_at(at = {at:DateTime64(3, 'UTC')}) GROUP BY account_id, contract_id`
+
+// A large account is not written out link by link, and counted as if it were.
+func TestContractsAreReopenedAsOftenAsTheirLinksSay(t *testing.T) {
+	if err := flag.Set("rapid.checks", "15"); err != nil {
+		t.Fatal(err)
+	}
+	w := open(t)
+	f := newFeed(t, w)
+	u := f.openLinks()
+	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	round, counted := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		round++
+		day := func(name string, most int) time.Time {
+			return start.Add(time.Duration(rapid.IntRange(0, most).Draw(rt, name)) * 12 * time.Hour)
+		}
+		var facts []fact
+		for i := range rapid.IntRange(1, 12).Draw(rt, "deals") {
+			closed := day("closed", 500)
+			facts = append(facts, fact{"deal", closed.Add(time.Hour), fmt.Sprintf(`{"event_id":"k%d-d%d","deal_id":"k%d-d%d","account_id":"k%d","contract_id":"c%d","closed_at":"%s","deal_type":"%s","outcome":"%s","currency":"USD","signed_price":1000,"term_months":%d}`,
+				round, i, round, rapid.IntRange(0, 9).Draw(rt, "deal"), round, rapid.IntRange(0, 4).Draw(rt, "contract"), closed.Format(time.RFC3339),
+				rapid.SampledFrom([]string{"new", "renewal", "expansion"}).Draw(rt, "type"), rapid.SampledFrom([]string{"won", "won", "won", "lost"}).Draw(rt, "outcome"), rapid.IntRange(1, 9).Draw(rt, "term"))})
+		}
+		for i := range rapid.IntRange(1, 40).Draw(rt, "tickets") {
+			opened := day("opened", 500)
+			subject := rapid.SampledFrom([]string{"", "downgrade weak", "early_termination strong", "reference_refused medium"}).Draw(rt, "asks")
+			contract := rapid.SampledFrom([]string{"", "", "c0", "c1", "nobody"}).Draw(rt, "names")
+			facts = append(facts, fact{"ticket", opened.Add(time.Hour), fmt.Sprintf(`{"event_id":"k%d-t%d","ticket_id":"k%d-t%d","account_id":"k%d","opened_at":"%s","category":"attempt","subject":%q,"contract_id":%q}`,
+				round, i, round, i, round, opened.Format(time.RFC3339), subject, contract)})
+		}
+		f.store(facts...)
+		f.takenBy(u)
+		for range 4 {
+			at := day("as of", 600)
+			ask := func(rows string) string {
+				return lines(t, w, fmt.Sprintf(`SELECT toString(tuple(account_id, contract_id, attempts_30d, attempts_90d, attempts_180d, attempts_total, strong_attempts_90d,
+					first_attempt_lag_days, last_attempt_at, classes_90d)) FROM (%s) WHERE account_id = 'k%d' AND attempts_total > 0 ORDER BY contract_id`, rows, round), at)
+			}
+			want := ask(contractsReopened)
+			if diff := cmp.Diff(want, ask("SELECT * FROM contract_attempts(at = {at:DateTime64(3, 'UTC')})")); diff != "" {
+				rt.Fatalf("contract_attempts(%s) (-link by link +counted):\n%s", at, diff)
+			}
+			counted += strings.Count(want, "\n")
+		}
+	})
+	if counted == 0 {
+		t.Error("nothing was reopened")
+	}
+}
+
 func storedRows(t testing.TB, w *Warehouse, prefix string, at time.Time) string {
 	const text = `SELECT line FROM (
 		SELECT account_id, format('{} deal {} {} {}', account_id, contract_id, deal_id, event_id) AS line
@@ -250,7 +312,7 @@ func storedRows(t testing.TB, w *Warehouse, prefix string, at time.Time) string 
 		FROM attempt_versions FINAL WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}
 		UNION ALL
 		SELECT account_id, printf('%%s %%s %%s %%s %%.6f %%s', account_id, contract_id, deal_id, ticket_id, lag_days, basis) AS line
-		FROM link_versions FINAL WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}
+		FROM ` + linksKnown + `
 		UNION ALL
 		SELECT account_id, printf('%%s unmatched %%s', account_id, ticket_id) AS line
 		FROM unmatched_versions FINAL WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}

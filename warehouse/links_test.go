@@ -20,11 +20,25 @@ func withInstant(ctx context.Context, instant time.Time) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"at": timeParameter(instant)}))
 }
 
+// linksKnown are the links as known at an instant, also of attempts that are made after it: stored ones, and those that follow from what is.
+const linksKnown = `(
+	SELECT account_id, contract_id, deal_id, ticket_id, lag_days, basis
+	FROM link_versions FINAL
+	WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')} AND contract_id != ''
+	UNION ALL
+	SELECT a.account_id, f.contract_id, f.deal_id, a.ticket_id, dateDiff('millisecond', f.closed_at, a.attempt_at) / 86400000, a.basis
+	FROM (SELECT * FROM link_versions FINAL
+		WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')} AND contract_id = '') AS a
+	JOIN (SELECT * FROM in_force_versions FINAL
+		WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}) AS f
+	ON a.account_id = f.account_id AND a.attempt_at >= f.since AND a.attempt_at < f.till
+)`
+
 const (
 	linksNow = `SELECT format('{} {} {} {} {} {}', account_id, contract_id, deal_id, ticket_id, toString(round(lag_days, 6)), basis)
 		FROM links ORDER BY account_id, contract_id, ticket_id`
 	linksThen = `SELECT format('{} {} {} {} {} {}', account_id, contract_id, deal_id, ticket_id, toString(round(lag_days, 6)), basis)
-		FROM link_versions FINAL WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')}
+		FROM ` + linksKnown + `
 		ORDER BY account_id, contract_id, ticket_id`
 	unmatchedNow  = `SELECT trim(format('{} {} {} {}', account_id, ticket_id, reason, contract_id)) FROM unmatched_attempts ORDER BY account_id, ticket_id`
 	unmatchedThen = `SELECT trim(format('{} {} {} {}', account_id, ticket_id, reason, contract_id))

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -27,8 +28,37 @@ type unlinked struct {
 	account string
 }
 
-// link writes the links that follow from a step's deals and attempts, and returns how many rows that were.
+type inForce struct {
+	links.InForce
+	account string
+}
+
+// found is how attempts and contracts of a step's accounts hang together.
+type found struct {
+	inForce   []inForce
+	links     []linked
+	unmatched []unlinked
+}
+
+// link writes the links that follow from a step's deals and attempts, and returns how many rows that were. When contracts were in
+// force comes first: views read it with the links.
 func (l *Links) link(ctx context.Context, s step) (written int, err error) {
+	f, err := l.find(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := writeParts(ctx, l, "upkeep_in_force", &inForceRows, f.inForce, s); err != nil {
+		return 0, err
+	}
+	if written, err = writeParts(ctx, l, "upkeep_links", &linkRows, f.links, s); err != nil {
+		return written, err
+	}
+	_, err = writeParts(ctx, l, "upkeep_unmatched", &unmatchedRows, f.unmatched, s)
+	return written, err
+}
+
+// find reads a step's deals and attempts and links them, account by account.
+func (l *Links) find(ctx context.Context, s step) (f found, err error) {
 	var deals map[string][]links.DealVersion
 	var attempts map[string][]links.AttemptVersion
 	g, together := errgroup.WithContext(ctx)
@@ -38,43 +68,77 @@ func (l *Links) link(ctx context.Context, s step) (written int, err error) {
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return 0, fmt.Errorf("reading what to link: %w", err)
+		return f, fmt.Errorf("reading what to link: %w", err)
 	}
-	var rows []linked
-	var unmatched []unlinked
-	for account, versions := range attempts {
-		found, left := links.LinkAccount(deals[account], versions)
-		for _, link := range found {
-			rows = append(rows, linked{link, account, versions[link.Attempt].From})
+	for _, account := range s.accounts {
+		if err := ctx.Err(); err != nil {
+			return f, err
 		}
-		for _, attempt := range left {
-			unmatched = append(unmatched, unlinked{attempt, account})
+		versions := attempts[account]
+		all := links.LinkAccount(deals[account], versions)
+		for _, in := range all.InForce {
+			f.inForce = append(f.inForce, inForce{in, account})
+		}
+		for _, link := range all.Links {
+			f.links = append(f.links, linked{link, account, versions[link.Attempt].From})
+		}
+		for _, attempt := range all.Unmatched {
+			f.unmatched = append(f.unmatched, unlinked{attempt, account})
 		}
 	}
-	// Sorted, the same rows are the same bytes in every run.
-	slices.SortFunc(rows, func(a, b linked) int {
-		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.ContractID, b.ContractID), cmp.Compare(a.TicketID, b.TicketID), a.From.Compare(b.From))
-	})
-	slices.SortFunc(unmatched, func(a, b unlinked) int {
-		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.TicketID, b.TicketID), a.From.Compare(b.From))
-	})
-	g, together = errgroup.WithContext(ctx)
-	g.Go(func() error {
-		sent, err := linkRows.native(rows)
-		if err != nil {
-			return err
+	return f, nil
+}
+
+// rowKey is where a row stands among those of its table: parts are cut between ids of accounts.
+type rowKey struct {
+	account, id string // of a ticket, or of a contract
+	contract    string
+	since, from time.Time
+}
+
+func (k rowKey) compare(o rowKey) int {
+	return cmp.Or(cmp.Compare(k.account, o.account), cmp.Compare(k.id, o.id), cmp.Compare(k.contract, o.contract),
+		k.since.Compare(o.since), k.from.Compare(o.from))
+}
+
+func (r inForce) key() rowKey {
+	return rowKey{account: r.account, id: r.ContractID, since: r.Since, from: r.From}
+}
+func (r linked) key() rowKey {
+	return rowKey{account: r.account, id: r.TicketID, contract: r.ContractID, from: r.From}
+}
+func (r unlinked) key() rowKey { return rowKey{account: r.account, id: r.TicketID, from: r.From} }
+
+// rowsPerPart bounds one writing statement: a large account is written in parts.
+const rowsPerPart = 20_000
+
+// writeParts writes rows in parts, one after the other: each statement compares what it is sent with what is stored between two ids.
+// Sorted, the same rows are the same bytes in every run.
+func writeParts[R interface{ key() rowKey }](ctx context.Context, l *Links, name string, t *table[R], rows []R, s step) (written int, err error) {
+	slices.SortFunc(rows, func(a, b R) int { return a.key().compare(b.key()) })
+	var after, upto rowKey
+	for last := false; !last; after = upto {
+		n := min(len(rows), rowsPerPart)
+		for ; n > 0; n++ { // rows of one id stay together
+			upto = rows[n-1].key()
+			if n == len(rows) || rows[n].key().account != upto.account || rows[n].key().id != upto.id {
+				break
+			}
 		}
-		return l.write(together, "upkeep_links", &written, s.parameters, clickhouse.Parameters{"links": sent})
-	})
-	g.Go(func() error {
-		sent, err := unmatchedRows.native(unmatched)
+		sent, err := t.native(rows[:n])
 		if err != nil {
-			return err
+			return written, err
 		}
-		return l.write(together, "upkeep_unmatched", nil, s.parameters, clickhouse.Parameters{"unmatched": sent})
-	})
-	err = g.Wait()
-	return written, err
+		rows, last = rows[n:], n == len(rows)
+		err = l.write(ctx, name, &written, s.parameters, clickhouse.Parameters{
+			t.name: sent, "last": strconv.FormatBool(last),
+			"after_account": after.account, "after_id": after.id, "upto_account": upto.account, "upto_id": upto.id,
+		})
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 func ofAccounts[X any](ctx context.Context, l *Links, name string, columns []column[ofAccount[X]], s step) (map[string][]X, error) {
@@ -127,6 +191,16 @@ var (
 		put("lag_days", floats, func(r *linked) float64 { return r.LagDays() }),
 		put("basis", texts, func(r *linked) links.Basis { return r.Basis }),
 		put("attempt_from", instants, func(r *linked) time.Time { return r.attemptFrom }),
+	}}
+	inForceRows = table[inForce]{"in_force", []column[inForce]{
+		put("account_id", texts, func(r *inForce) string { return r.account }),
+		put("contract_id", texts, func(r *inForce) string { return r.ContractID }),
+		put("since", instants, func(r *inForce) time.Time { return r.Since }),
+		put("known_from", instants, func(r *inForce) time.Time { return r.From }),
+		put("known_to", instants, func(r *inForce) time.Time { return r.To }),
+		put("till", instants, func(r *inForce) time.Time { return r.Till }),
+		put("deal_id", texts, func(r *inForce) string { return r.DealID }),
+		put("closed_at", instants, func(r *inForce) time.Time { return r.ClosedAt }),
 	}}
 	unmatchedRows = table[unlinked]{"unmatched", []column[unlinked]{
 		put("account_id", texts, func(r *unlinked) string { return r.account }),

@@ -205,12 +205,16 @@ func hardnessOf(d churn.DealClosed) churn.Hardness {
 	}
 }
 
-// attemptOf stands in for the classifier.
+// attemptOf stands in for the classifier: a ticket may name the class and strength in its subject.
 func attemptOf(t churn.SupportTicket) churn.Classification {
 	c := churn.Classification{ModelVersion: "test"}
 	if t.Category == "attempt" {
 		c.At = t.OpenedAt
-		c.Findings = []churn.Finding{{Class: attempts.ClassPriceReduction, Strength: churn.Strong, Confidence: 0.9, Quote: "lower it", At: t.OpenedAt, Rule: "test"}}
+		finding := churn.Finding{Class: attempts.ClassPriceReduction, Strength: churn.Strong, Confidence: 0.9, Quote: "lower it", At: t.OpenedAt, Rule: "test"}
+		if class, strength, named := strings.Cut(t.Subject, " "); named {
+			finding.Class, finding.Strength = class, churn.Strength(strength)
+		}
+		c.Findings = []churn.Finding{finding}
 	}
 	return c
 }

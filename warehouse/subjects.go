@@ -3,7 +3,6 @@ package warehouse
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -39,12 +38,12 @@ func (w *Warehouse) Subjects(ctx context.Context, at time.Time, keys []churn.Con
 		}
 		s.deal(r)
 	}
-	asOf["most"] = strconv.Itoa(alert.MaxEvidence + 1) // one more says that there is more
-	for r, err := range each(ctx, w, "subject_evidence", subjectEvidence, asOf, table) {
-		if err != nil {
-			return nil, fmt.Errorf("reading the evidence of alerts: %w", err)
-		}
-		s.evidence(r)
+	asked, err := w.evidenceOf(ctx, asOf, table)
+	if err != nil {
+		return nil, fmt.Errorf("reading the evidence of alerts: %w", err)
+	}
+	for _, account := range asked {
+		account.each(s.evidence)
 	}
 	return s.of, nil
 }
@@ -134,24 +133,6 @@ func (s *subjects) deal(r *dealRow) {
 	brief := alert.Handoff(&record, subject.Contract.Score())
 	subject.Brief = &brief
 	s.of[r.of] = subject
-}
-
-// evidenceRow is a row of subject_evidence.
-type evidenceRow struct {
-	alert.Evidence
-	of churn.ContractKey
-}
-
-var subjectEvidence = []column[evidenceRow]{
-	get("account_id", texts, func(r *evidenceRow) *string { return &r.of.AccountID }),
-	get("contract_id", texts, func(r *evidenceRow) *string { return &r.of.ContractID }),
-	get("ticket_id", texts, func(r *evidenceRow) *string { return &r.TicketID }),
-	get("class", words, func(r *evidenceRow) *string { return &r.Class }),
-	get("strength", words, func(r *evidenceRow) *churn.Strength { return &r.Strength }),
-	get("confidence", floats, func(r *evidenceRow) *float64 { return &r.Confidence }),
-	get("quote", texts, func(r *evidenceRow) *string { return &r.Quote }),
-	get("lag_days", floats, func(r *evidenceRow) *float64 { return &r.LagDays }),
-	get("attempt_at", instants, func(r *evidenceRow) *time.Time { return &r.At }),
 }
 
 func (s *subjects) evidence(r *evidenceRow) {

@@ -2,7 +2,7 @@
 //
 // A ticket seldom names the contract that it is about. Whether it worries us depends on that contract all the same: how hard it
 // was won, how much it is worth, how long ago it closed. [LinkAccount] joins the two. In go all deals and all attempts of one
-// account; out come its links, and the attempts that fit no contract, each with the reason.
+// account; out come its links, when its contracts were in force, and the attempts that fit no contract, each with the reason.
 //
 // # The rule, in short
 //
@@ -22,6 +22,9 @@
 // # Guarantees and cost
 //
 // The result is a pure function of the set of versions: their order does not matter, and one attempt alone gets the links that
-// it gets among others. The spans of an attempt's results cover the attempt's own span without gaps. The cost is attempts ×
-// deals of an account, times the changes of its deals while the attempt was the present; it never depends on other accounts.
+// it gets among others. The spans of an attempt's results cover the attempt's own span without gaps.
+//
+// An attempt that names no contract gets one link for all that were in force, and [InForce] says which these were: contracts × attempts
+// links would fill a disk. So the cost, and what comes out, grows with the versions of deals plus those of attempts (times a logarithm),
+// and not with their product; it never depends on other accounts.
 package links

@@ -22,11 +22,14 @@ func Example() {
 		{Span: since(day(time.March, 1)), TicketID: "T-1", At: day(time.March, 1)},                        // names no contract
 		{Span: since(day(time.January, 5)), TicketID: "T-2", ContractID: "K-1", At: day(time.January, 5)}, // before the close
 	}
-	linked, unmatched := links.LinkAccount(deals, attempts)
-	for _, l := range linked {
-		fmt.Printf("%s reopens %s of deal %s, %.0f days after its close, by %s\n", l.TicketID, l.ContractID, l.DealID, l.LagDays(), l.Basis)
+	account := links.LinkAccount(deals, attempts)
+	for _, f := range account.InForce {
+		fmt.Printf("%s is in force by deal %s for attempts from %s till %s\n", f.ContractID, f.DealID, f.Since.Format(time.DateOnly), f.Till.Format(time.DateOnly))
 	}
-	for _, u := range unmatched {
+	for _, l := range account.Links {
+		fmt.Printf("%s reopens whatever is in force on %s, by %s\n", l.TicketID, l.AttemptAt.Format(time.DateOnly), l.Basis)
+	}
+	for _, u := range account.Unmatched {
 		to := u.To.Format(time.DateOnly)
 		if u.To.Equal(churn.Forever) {
 			to = "now"
@@ -34,7 +37,8 @@ func Example() {
 		fmt.Printf("%s reopens nothing: %s, as known from %s to %s\n", u.TicketID, u.Why, u.From.Format(time.DateOnly), to)
 	}
 	// Output:
-	// T-1 reopens K-1 of deal D-1, 50 days after its close, by account
+	// K-1 is in force by deal D-1 for attempts from 2026-01-10 till 2027-04-10
+	// T-1 reopens whatever is in force on 2026-03-01, by account
 	// T-2 reopens nothing: no_contract, as known from 2026-01-05 to 2026-01-10
 	// T-2 reopens nothing: before_contract, as known from 2026-01-10 to now
 }

@@ -1,7 +1,6 @@
 package links
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -36,7 +35,18 @@ const (
 	ByAccount  Basis = "account"
 )
 
-// Link says that an attempt reopens a contract, during the span in which that was the present.
+// InForce says that a contract was in force for attempts made from From until, and without, Until, during the span in which that was
+// the present. Several of one contract never overlap in both.
+type InForce struct {
+	churn.Span
+	ContractID  string
+	DealID      string // the contract's base for these attempts
+	ClosedAt    time.Time
+	Since, Till time.Time // of attempts: Since inclusive, Till exclusive
+}
+
+// Link says that an attempt reopens a contract, during the span in which that was the present. Of basis account it names no contract:
+// the attempt reopens each that was in force when it was made.
 type Link struct {
 	churn.Span
 	ContractID string
@@ -71,44 +81,52 @@ type Unmatched struct {
 	Attempt    int
 }
 
-// LinkAccount joins the attempts of one account with its contracts (docs/links.md).
-// Both arguments hold every version that ever stood on the account; the result is a pure function of them, whatever
-// their order. Its cost is attempts x deals, times the changes of the deals while the attempt was the present.
-func LinkAccount(deals []DealVersion, attempts []AttemptVersion) ([]Link, []Unmatched) {
-	var links []Link
-	var unmatched []Unmatched
-	changes := changesOf(deals)
-	for i, a := range attempts {
-		open := map[string]int{} // contract -> its link in links that may be extended
-		lost := -1               // the entry in unmatched that may be extended
-		for _, span := range cut(a.Span, changes) {
-			matches, why, named := match(deals, a, span.From)
-			for _, m := range matches {
-				l := Link{span, m.contract, m.base.DealID, a.TicketID, a.At, a.At.Sub(m.base.ClosedAt), m.basis, i}
-				if j, ok := open[m.contract]; ok && links[j].To.Equal(span.From) && links[j].sameAs(l) {
-					links[j].To = span.To
-					continue
-				}
-				open[m.contract] = len(links)
-				links = append(links, l)
-			}
-			if len(matches) > 0 {
-				continue
-			}
-			u := Unmatched{span, a.TicketID, named, a.At, why, i}
-			if lost >= 0 && unmatched[lost].To.Equal(span.From) && unmatched[lost].Why == why && unmatched[lost].ContractID == named {
-				unmatched[lost].To = span.To
-				continue
-			}
-			lost = len(unmatched)
-			unmatched = append(unmatched, u)
-		}
-	}
-	return links, unmatched
+// Account is how the attempts of one account and its contracts hang together.
+type Account struct {
+	InForce   []InForce
+	Links     []Link
+	Unmatched []Unmatched
 }
 
-func (l Link) sameAs(m Link) bool {
-	return l.DealID == m.DealID && l.Lag == m.Lag && l.Basis == m.Basis
+// LinkAccount joins the attempts of one account with its contracts (docs/links.md). Both arguments hold every version that ever
+// stood on the account; the result is a pure function of them, whatever their order.
+//
+// It goes through the time of the attempts once, and holds on to what is known, and when, of the contracts as they are at that time.
+func LinkAccount(deals []DealVersion, attempts []AttemptVersion) Account {
+	var out Account
+	stretches := stretchesOf(deals)
+	for _, s := range stretches {
+		if s.state == inForce {
+			out.InForce = append(out.InForce, InForce{s.known, s.contract, s.deal, s.closed, s.from, s.to})
+		}
+	}
+	begin := slices.Clone(stretches)
+	slices.SortFunc(begin, func(a, b *stretch) int { return a.from.Compare(b.from) })
+	end := stretches
+	slices.SortFunc(end, func(a, b *stretch) int { return a.to.Compare(b.to) })
+	inOrder := make([]int, len(attempts))
+	for i := range inOrder {
+		inOrder[i] = i
+	}
+	slices.SortStableFunc(inOrder, func(a, b int) int { return attempts[a].At.Compare(attempts[b].At) })
+
+	now := present{of: map[string][]*stretch{}, all: newCoverage(changesOf(deals))}
+	of := make([]joined, len(attempts))
+	for _, i := range inOrder {
+		a := &attempts[i]
+		for ; len(begin) > 0 && !begin[0].from.After(a.At); begin = begin[1:] {
+			now.begins(begin[0])
+		}
+		for ; len(end) > 0 && !end[0].to.After(a.At); end = end[1:] {
+			now.ends(end[0])
+		}
+		of[i] = now.join(a, i)
+	}
+	for i := range of {
+		out.Links = append(out.Links, of[i].links...)
+		out.Unmatched = append(out.Unmatched, of[i].unmatched...)
+	}
+	return out
 }
 
 // changesOf returns the instants at which any deal changed, in order and once each.
@@ -121,116 +139,86 @@ func changesOf(deals []DealVersion) []time.Time {
 	return slices.CompactFunc(at, time.Time.Equal)
 }
 
-// cut splits a span at the instants that fall inside it.
-func cut(s churn.Span, at []time.Time) []churn.Span {
-	var parts []churn.Span
-	from := s.From
-	for _, t := range at {
-		if t.After(from) && t.Before(s.To) {
-			parts = append(parts, churn.Span{From: from, To: t})
-			from = t
-		}
+// present is how the contracts of an account are at one time, as known at every instant.
+type present struct {
+	of  map[string][]*stretch // of each contract
+	all *coverage             // of any of them, the state that comes nearest to a match
+}
+
+func (p *present) begins(s *stretch) {
+	p.of[s.contract] = append(p.of[s.contract], s)
+	p.all.add(s.known, s.state, 1)
+}
+
+func (p *present) ends(s *stretch) {
+	of := p.of[s.contract]
+	if i := slices.Index(of, s); i >= 0 {
+		p.of[s.contract] = slices.Delete(of, i, i+1)
 	}
-	return append(parts, churn.Span{From: from, To: s.To})
+	p.all.add(s.known, s.state, -1)
 }
 
-type matched struct {
-	contract string
-	base     DealVersion
-	basis    Basis
+// joined is what is found for one attempt.
+type joined struct {
+	links     []Link
+	unmatched []Unmatched
 }
 
-// match finds the contracts that an attempt reopens, as known at an instant; where there are none, why, and the
-// contract of its account that the attempt names.
-func match(deals []DealVersion, a AttemptVersion, known time.Time) (found []matched, why WhyUnmatched, named string) {
-	contracts := contractsAt(deals, known)
-	basis := ByAccount
-	if c, ok := contracts[a.ContractID]; ok && a.ContractID != "" {
-		contracts, basis, named = map[string]*contract{a.ContractID: c}, ByContract, a.ContractID
+// join finds what an attempt that is made now reopens: while its account is known to have the contract that it names, that one, and
+// at other times of knowing, all.
+func (p *present) join(a *AttemptVersion, i int) (j joined) {
+	named := slices.SortedFunc(slices.Values(p.of[a.ContractID]), func(s, t *stretch) int { return s.known.From.Compare(t.known.From) })
+	if a.ContractID == "" {
+		named = nil
 	}
-	why = NoContract
-	for id, c := range contracts {
-		base, reason := c.inForce(a.At)
-		if reason == "" {
-			found = append(found, matched{id, base, basis})
-		}
-		// The reason nearest to having matched is the one to tell: ended beats not yet begun.
-		if closeness(reason) > closeness(why) {
-			why = reason
-		}
-	}
-	slices.SortFunc(found, func(x, y matched) int { return cmp.Compare(x.contract, y.contract) })
-	return found, why, named
-}
-
-func closeness(w WhyUnmatched) int {
-	return slices.Index([]WhyUnmatched{NoContract, BeforeContract, RenewalLost, Expired}, w)
-}
-
-// contract is what is known at an instant about one (account, contract): its won deals and the lost renewals of it.
-type contract struct{ won, lost []DealVersion }
-
-// contractsAt groups the deals that were the present at an instant. Only won deals make a contract.
-func contractsAt(deals []DealVersion, known time.Time) map[string]*contract {
-	contracts := map[string]*contract{}
-	for _, d := range deals {
-		if d.Outcome != churn.Won || known.Before(d.From) || !known.Before(d.To) {
+	rest := a.Span
+	for _, s := range named {
+		span, ok := overlap(rest, s.known)
+		if !ok {
 			continue
 		}
-		c := contracts[d.ContractID]
-		if c == nil {
-			c = &contract{}
-			contracts[d.ContractID] = c
+		p.any(&j, a, i, churn.Span{From: rest.From, To: span.From})
+		if s.state == inForce {
+			j.links = append(j.links, Link{span, s.contract, s.deal, a.TicketID, a.At, a.At.Sub(s.closed), ByContract, i})
+		} else {
+			j.miss(Unmatched{span, a.TicketID, s.contract, a.At, s.state.why(), i})
 		}
-		c.won = append(c.won, d)
+		rest.From = span.To
 	}
-	for _, d := range deals {
-		if d.Outcome != churn.Lost || d.Type != churn.DealRenewal || known.Before(d.From) || !known.Before(d.To) {
-			continue
-		}
-		if c := contracts[d.ContractID]; c != nil {
-			c.lost = append(c.lost, d)
-		}
-		if c := contracts[d.RenewalOf]; c != nil && d.RenewalOf != d.ContractID {
-			c.lost = append(c.lost, d)
-		}
-	}
-	return contracts
+	p.any(&j, a, i, rest)
+	return j
 }
 
-// inForce returns the contract's base for an attempt at t, or why the contract was not in force then.
-func (c *contract) inForce(t time.Time) (base DealVersion, why WhyUnmatched) {
-	begun := false
-	for _, d := range c.won {
-		if d.ClosedAt.After(t) {
-			continue
-		}
-		if !begun || outranks(d, base) {
-			base, begun = d, true
+// any links an attempt to whatever is in force, during a span.
+func (p *present) any(j *joined, a *AttemptVersion, i int, during churn.Span) {
+	for _, r := range p.all.during(during) {
+		if r.state == inForce {
+			j.links = append(j.links, Link{Span: r.Span, TicketID: a.TicketID, AttemptAt: a.At, Basis: ByAccount, Attempt: i})
+		} else {
+			j.miss(Unmatched{r.Span, a.TicketID, "", a.At, r.state.why(), i})
 		}
 	}
-	if !begun {
-		return base, BeforeContract
-	}
-	for _, d := range c.lost {
-		if d.ClosedAt.Before(t) && byClose(d, base) > 0 {
-			return base, RenewalLost
-		}
-	}
-	if !t.Before(base.EndsAt.Add(churn.Grace)) {
-		return base, Expired
-	}
-	return base, ""
 }
 
-// outranks reports whether d rather than e is the base: new and renewal deals before others, then the later close.
-func outranks(d, e DealVersion) bool {
-	if d.Type.Base() != e.Type.Base() {
-		return d.Type.Base()
+// miss adds an unmatched span, or extends the last one.
+func (j *joined) miss(u Unmatched) {
+	if n := len(j.unmatched) - 1; n >= 0 {
+		last := &j.unmatched[n]
+		if last.To.Equal(u.From) && last.Why == u.Why && last.ContractID == u.ContractID {
+			last.To = u.To
+			return
+		}
 	}
-	return byClose(d, e) > 0
+	j.unmatched = append(j.unmatched, u)
 }
 
-func byClose(d, e DealVersion) int {
-	return cmp.Or(d.ClosedAt.Compare(e.ClosedAt), cmp.Compare(d.DealID, e.DealID))
+func overlap(a, b churn.Span) (both churn.Span, ok bool) {
+	both = a
+	if b.From.After(a.From) {
+		both.From = b.From
+	}
+	if b.To.Before(a.To) {
+		both.To = b.To
+	}
+	return both, both.From.Before(both.To)
 }

@@ -41,6 +41,11 @@ func asked(ticket, contract string, day float64) AttemptVersion {
 	return AttemptVersion{Span: always, TicketID: ticket, ContractID: contract, At: always.From.Add(time.Duration(day * 24 * float64(time.Hour)))}
 }
 
+func linked(deals []DealVersion, attempts ...AttemptVersion) ([]Link, []Unmatched) {
+	a := LinkAccount(deals, attempts)
+	return every(a), a.Unmatched
+}
+
 // told writes links and unmatched attempts, one a line: what, known from and to in days, "-" for still.
 func told(links []Link, unmatched []Unmatched) string {
 	day := func(t time.Time) string {
@@ -98,7 +103,7 @@ func TestLinkAccount(t *testing.T) {
 			"t reopens c (d) after 5 days, by contract, known 0 to 7\nt reopens none () no_contract, known 7 to -"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := told(LinkAccount(c.deals, []AttemptVersion{c.attempt})); got != c.want {
+			if got := told(linked(c.deals, c.attempt)); got != c.want {
 				t.Errorf("%s\nwant\n%s", got, c.want)
 			}
 		})
@@ -129,8 +134,8 @@ func TestLinkAccountIgnoresOrderAndLeavesNoGap(t *testing.T) {
 		for i := range rapid.IntRange(1, 4).Draw(t, "attempts") {
 			attempts = append(attempts, asked(fmt.Sprint("t", i), rapid.SampledFrom([]string{"", "c1", "c2", "x"}).Draw(t, "names"), float64(days.Draw(t, "at"))))
 		}
-		links, unmatched := LinkAccount(deals, attempts)
-		again, unmatchedAgain := LinkAccount(rapid.Permutation(deals).Draw(t, "arrival"), attempts)
+		links, unmatched := linked(deals, attempts...)
+		again, unmatchedAgain := linked(rapid.Permutation(deals).Draw(t, "arrival"), attempts...)
 		if !reflect.DeepEqual(links, again) || !reflect.DeepEqual(unmatched, unmatchedAgain) {
 			t.Errorf("%s\nin another order\n%s", told(links, unmatched), told(again, unmatchedAgain))
 		}
@@ -152,6 +157,56 @@ func TestLinkAccountIgnoresOrderAndLeavesNoGap(t *testing.T) {
 				}
 				if (len(contracts) > 0) == (none > 0) || none > 1 || contracts["c1"] > 1 || contracts["c2"] > 1 {
 					t.Fatalf("attempt %d on day %d: links %v, unmatched %d", i, day, contracts, none)
+				}
+			}
+		}
+	})
+}
+
+// The sweep finds what the rule read word by word finds, span by span; and what is stored of contracts grows with their versions.
+func TestLinkAccountIsThePlainRule(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		few := func(name string, most int) int { return rapid.IntRange(0, most).Draw(t, name) }
+		var deals []DealVersion
+		from := map[string]int{}
+		for range few("versions", 14) {
+			d := sold(fmt.Sprint("d", few("deal", 5)), fmt.Sprint("c", few("contract", 2)), 10*few("closed", 20))
+			d.EndsAt = d.ClosedAt.AddDate(0, 0, 10*few("term", 12)-20)
+			d.Type = rapid.SampledFrom([]churn.DealType{churn.DealNew, churn.DealRenewal, churn.DealRenewal, churn.DealExpansion}).Draw(t, "type")
+			d.Outcome = rapid.SampledFrom([]churn.Outcome{churn.Won, churn.Won, churn.Won, churn.Lost}).Draw(t, "outcome")
+			d.RenewalOf = rapid.SampledFrom([]string{"", "", "c0", "c1"}).Draw(t, "renewal of")
+			begin := from[d.DealID] + 10*few("pause", 2)
+			to := begin + 10*(1+few("for", 5))
+			if few("still", 3) == 0 {
+				to = -1
+			}
+			if from[d.DealID] < 0 {
+				continue
+			}
+			known(begin, to)(&d)
+			from[d.DealID] = to
+			deals = append(deals, d)
+		}
+		var attempts []AttemptVersion
+		for i := range 1 + few("attempts", 5) {
+			a := asked(fmt.Sprint("t", i), rapid.SampledFrom([]string{"", "", "c0", "c1", "x"}).Draw(t, "names"), float64(5*few("at", 60)))
+			a.From = always.From.AddDate(0, 0, 5*few("known", 12)-10)
+			if few("corrected", 2) == 0 {
+				a.To = a.From.AddDate(0, 0, 5+5*few("until", 12))
+			}
+			attempts = append(attempts, a)
+		}
+		if got, want := told(linked(deals, attempts...)), told(plainly(deals, attempts)); got != want {
+			t.Fatalf("the rule gives\n%s\nthe sweep gives\n%s", want, got)
+		}
+		account := LinkAccount(deals, attempts)
+		if stored := len(account.InForce); stored > 3*len(deals) {
+			t.Fatalf("%d versions of deals make %d stretches in force", len(deals), stored)
+		}
+		for i, a := range account.InForce {
+			for _, b := range account.InForce[i+1:] {
+				if _, both := overlap(a.Span, b.Span); both && a.ContractID == b.ContractID && a.Since.Before(b.Till) && b.Since.Before(a.Till) {
+					t.Fatalf("in force twice: %+v and %+v", a, b)
 				}
 			}
 		}

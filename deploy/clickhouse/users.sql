@@ -22,7 +22,8 @@ GRANT SELECT(query_id) ON system.processes TO aftershock_run;
 -- Analysts read the views, and the tables that these read in the name of whoever asks. Not: what upkeep and the relay keep for
 -- themselves, and the ledger of migrations.
 CREATE ROLE IF NOT EXISTS aftershock_read;
-GRANT SELECT ON aftershock.deals_at, SELECT ON aftershock.links_at, SELECT ON aftershock.contract_signals,
+GRANT SELECT ON aftershock.deals_at, SELECT ON aftershock.links_at, SELECT ON aftershock.linked_attempts_at,
+    SELECT ON aftershock.contract_attempts, SELECT ON aftershock.contract_signals,
     SELECT ON aftershock.account_risk, SELECT ON aftershock.source_freshness, SELECT ON aftershock.rejections,
     SELECT ON aftershock.deals, SELECT ON aftershock.tickets, SELECT ON aftershock.attempts, SELECT ON aftershock.links,
     SELECT ON aftershock.unmatched_attempts, SELECT ON aftershock.contract_signals_now, SELECT ON aftershock.account_risk_now,
@@ -32,7 +33,7 @@ GRANT SELECT ON aftershock.deals_at, SELECT ON aftershock.links_at, SELECT ON af
     TO aftershock_read;
 GRANT SELECT ON aftershock.deal_events, SELECT ON aftershock.ticket_events, SELECT ON aftershock.rejected_events,
     SELECT ON aftershock.replays, SELECT ON aftershock.source_stamps, SELECT ON aftershock.deal_versions,
-    SELECT ON aftershock.attempt_versions, SELECT ON aftershock.link_versions, SELECT ON aftershock.unmatched_versions,
+    SELECT ON aftershock.attempt_versions, SELECT ON aftershock.link_versions, SELECT ON aftershock.in_force_versions, SELECT ON aftershock.unmatched_versions,
     SELECT ON aftershock.owners, SELECT ON aftershock.fx, SELECT ON aftershock.settings, SELECT ON aftershock.alert_log,
     SELECT ON aftershock.alert_deliveries, SELECT(fingerprint, event_id, value_hash) ON aftershock.feedback
     TO aftershock_read;

@@ -13,7 +13,7 @@ LEFT JOIN
 LEFT JOIN
 (
     SELECT account_id, argMax(arrayElement(quotes, 1), attempt_at) AS quote
-    FROM links_at(at = {at:DateTime64(3, 'UTC')})
+    FROM linked_attempts_at(at = {at:DateTime64(3, 'UTC')})
     GROUP BY account_id
 ) AS l ON l.account_id = r.account_id
 WHERE r.arr_at_risk > 0 AND r.hard_contracts > 0

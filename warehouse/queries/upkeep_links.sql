@@ -21,6 +21,8 @@ FROM
         SELECT account_id, ticket_id, known_from, classes, strengths, confidences, quotes, confirmatory, digest
         FROM attempt_versions FINAL
         WHERE account_id IN {accounts:Array(String)} AND (account_id IN {whole:Array(String)} OR ticket_id IN {tickets:Array(String)})
+          AND tuple(account_id, ticket_id) > tuple({after_account:String}, {after_id:String})
+          AND ({last:Bool} OR tuple(account_id, ticket_id) <= tuple({upto_account:String}, {upto_id:String}))
     ) AS attempt ON attempt.account_id = link.account_id AND attempt.ticket_id = link.ticket_id AND attempt.known_from = link.attempt_from
 ) AS found
 FULL JOIN
@@ -28,6 +30,8 @@ FULL JOIN
     SELECT account_id, contract_id, ticket_id, known_from, known_to, digest
     FROM link_versions FINAL
     WHERE account_id IN {accounts:Array(String)} AND (account_id IN {whole:Array(String)} OR ticket_id IN {tickets:Array(String)})
+      AND tuple(account_id, ticket_id) > tuple({after_account:String}, {after_id:String})
+      AND ({last:Bool} OR tuple(account_id, ticket_id) <= tuple({upto_account:String}, {upto_id:String}))
 ) AS stored USING (account_id, contract_id, ticket_id, known_from)
 WHERE (found.known_to != stored.known_to OR found.digest != stored.digest)
   AND (SELECT throwIf(max(epoch) != {epoch:UInt64}, 'another writer keeps the links') FROM upkeep_claims) = 0

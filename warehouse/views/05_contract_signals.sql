@@ -68,18 +68,4 @@ LEFT JOIN
     WHERE known_at <= {at:DateTime64(3, 'UTC')}
     GROUP BY account_id
 ) AS o ON o.account_id = c.account_id
-LEFT JOIN
-(
-    SELECT account_id, contract_id,
-           countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 30 DAY) AS attempts_30d,
-           countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS attempts_90d,
-           countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 180 DAY) AS attempts_180d,
-           count() AS attempts_total,
-           countIf(has(strengths, 'strong') AND attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS strong_attempts_90d,
-           toNullable(min(lag_days)) AS first_attempt_lag_days,
-           toNullable(max(attempt_at)) AS last_attempt_at,
-           arraySort(groupUniqArrayArrayIf(classes, attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY)) AS classes_90d
-    FROM link_versions FINAL
-    WHERE known_from <= {at:DateTime64(3, 'UTC')} AND known_to > {at:DateTime64(3, 'UTC')} AND attempt_at <= {at:DateTime64(3, 'UTC')}
-    GROUP BY account_id, contract_id
-) AS a ON a.account_id = c.account_id AND a.contract_id = c.contract_id;
+LEFT JOIN inline(contract_attempts) AS a ON a.account_id = c.account_id AND a.contract_id = c.contract_id;

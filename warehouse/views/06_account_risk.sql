@@ -30,13 +30,13 @@ FROM
 LEFT JOIN
 (
     SELECT account_id,
-           uniqExactIf(ticket_id, attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 30 DAY) AS attempts_30d,
-           uniqExactIf(ticket_id, attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS attempts_90d,
-           uniqExactIf(ticket_id, attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 180 DAY) AS attempts_180d,
-           uniqExact(ticket_id) AS attempts_total,
-           uniqExactIf(ticket_id, has(strengths, 'strong') AND attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS strong_attempts_90d,
+           countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 30 DAY) AS attempts_30d,
+           countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS attempts_90d,
+           countIf(attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 180 DAY) AS attempts_180d,
+           count() AS attempts_total,
+           countIf(has(strengths, 'strong') AND attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY) AS strong_attempts_90d,
            toNullable(max(attempt_at)) AS last_attempt_at,
            arraySort(groupUniqArrayArrayIf(classes, attempt_at > {at:DateTime64(3, 'UTC')} - INTERVAL 90 DAY)) AS classes_90d
-    FROM inline(links_at)
+    FROM inline(linked_attempts_at)
     GROUP BY account_id
 ) AS a ON a.account_id = c.account_id;

@@ -33,9 +33,8 @@ FROM
 -- Example:
 --   SELECT basis, count(), round(median(lag_days)) AS median_lag_days FROM links GROUP BY basis;
 CREATE OR REPLACE VIEW links AS
-SELECT account_id, contract_id, deal_id, ticket_id, attempt_at, lag_days, basis, known_from AS known_at, classes, strengths, confidences, quotes
-FROM link_versions FINAL
-WHERE known_to = toDateTime64('2250-01-01 00:00:00', 3, 'UTC');
+SELECT account_id, contract_id, deal_id, ticket_id, attempt_at, lag_days, basis, known_at, classes, strengths, confidences, quotes
+FROM links_at(at = '2249-12-30 00:00:00.000');
 
 -- unmatched_attempts: attempts with no contract in force, and the reason.
 -- Example:
