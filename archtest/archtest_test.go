@@ -119,7 +119,7 @@ var fenced = []struct {
 	{"gonum.org/v1/gonum", []string{"churn/outcomes"}, "statistics are told in one place, with the intervals that belong to them"},
 	{"github.com/spf13/cobra", []string{"cmd/aftershock"}, "parts do not know that there is a command line"},
 	{"github.com/jedib0t/go-pretty", []string{"cmd/aftershock", "demo"}, "what a person sees in a terminal is made in cmd"},
-	{"github.com/prometheus/client_golang", []string{"consumers", "publish", "console", "pipeline"},
+	{"github.com/prometheus/client_golang", []string{"consumers", "publish", "console", "warehouse", "pipeline"},
 		"the pure parts return what happened; whoever runs them counts it"},
 }
 

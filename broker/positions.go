@@ -96,6 +96,12 @@ func (p *Positions) Now(ctx context.Context) (Progress, error) {
 	return Progress{Ends: ends, Committed: committed, of: p, began: committed}, nil
 }
 
+// Committed looks once below which offsets everything is stored.
+func (p *Positions) Committed(ctx context.Context) (map[churn.TopicPartition]int64, error) {
+	_, committed, err := p.read(ctx)
+	return committed, err
+}
+
 // Wait waits until everything that the topics hold when it is called is stored and committed, or patience ends, which is not an
 // error: the answer says how each topic stands. To see all that was stamped at or before an instant, call it at or after the instant.
 func (p *Positions) Wait(ctx context.Context, patience Patience) (Progress, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aftershock/aftershock/consumers"
 	"github.com/aftershock/aftershock/publish"
+	"github.com/aftershock/aftershock/warehouse"
 )
 
 // descriptions collects what would be registered, also of series that do not exist yet.
@@ -39,6 +40,7 @@ func TestOperationsNamesEveryMetric(t *testing.T) {
 	d := descriptions{map[string]bool{}}
 	consumers.NewMetrics(d)
 	publish.NewMetrics(d)
+	warehouse.NewLinksMetrics(d)
 	// Those of pipeline are not exported.
 	metrics, err := os.ReadFile("../pipeline/metrics.go")
 	if err != nil {

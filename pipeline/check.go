@@ -79,6 +79,7 @@ func examineClickHouse(ctx context.Context, config Config, w *warehouse.Warehous
 	version, err := w.Version(ctx)
 	report("its version "+version, err)
 	report("settings that the guarantees rest on", w.CheckGuarantees(ctx))
+	report("accounts within the bounds of linking", w.CheckAccounts(ctx))
 	report("grants of the user "+config.ClickHouse.User, w.CheckGrants(ctx))
 }
 

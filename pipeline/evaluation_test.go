@@ -86,7 +86,7 @@ func evaluating(set *rules.Set, w engine.Warehouse, log engine.Log) *evaluation 
 type waits func(by time.Time) (lacking string, err error)
 
 func (w waits) wait(_ context.Context, by time.Time) (string, error) { return w(by) }
-func (w waits) link(context.Context) error                           { return nil }
+func (w waits) link(context.Context) (string, error)                 { return "", nil }
 
 // nothing is feedback that nobody gave.
 type nothing struct{}

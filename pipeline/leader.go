@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -42,8 +41,8 @@ type evaluation struct {
 type known interface {
 	// wait waits until what was known by an instant is stored. It returns what is lacking, where that took too long.
 	wait(ctx context.Context, by time.Time) (lacking string, err error)
-	// link makes links follow from it.
-	link(ctx context.Context) error
+	// link makes links follow from it. It returns what is lacking, where that took too long.
+	link(ctx context.Context) (lacking string, err error)
 }
 
 // ruleGroup is one group of rules with its place in the log, which belongs to one tick or one answer at a time.
@@ -91,13 +90,14 @@ func (v *evaluation) tick(ctx context.Context, g *ruleGroup, due engine.Tick) er
 	if err != nil {
 		return fmt.Errorf("waiting for what was known at %s: %w", due.At.Format(time.RFC3339), err)
 	}
-	if err := v.known.link(ctx); err != nil {
+	late, err := v.known.link(ctx)
+	if err != nil {
 		return fmt.Errorf("linking what was known at %s: %w", due.At.Format(time.RFC3339), err)
 	}
 	if err := v.answer(ctx, g, due.At); err != nil {
 		return err
 	}
-	entry, err := v.engine.Evaluate(ctx, g.Ledger, due.Incomplete(lacking))
+	entry, err := v.engine.Evaluate(ctx, g.Ledger, due.Incomplete(lacking).Incomplete(late))
 	if err != nil {
 		return err
 	}
@@ -126,13 +126,13 @@ type leader struct {
 	*Pipeline
 	positions *broker.Positions // of everything that is consumed
 	facts     *broker.Positions // of what links follow from
-	links     *warehouse.Links
+	links     *warehouse.Keeper
 
-	updating sync.Mutex // no update of links is given older offsets than the one before: it would take the topic for a new one
-	waiting  sync.Mutex // groups that share a tick wait once, not one after the other
-	asked    time.Time  // what was known by then was waited for
-	lacking  string     // and in vain, for this reason
-	linked   bool       // links follow from it
+	waiting sync.Mutex // groups that share a tick wait once, not one after the other
+	waited  time.Time  // what was known by then was waited for
+	lacking string     // and in vain, for this reason
+	linked  bool       // links were waited for
+	late    string     // and in vain, for this reason
 }
 
 func (p *Pipeline) leader() *leader {
@@ -141,7 +141,7 @@ func (p *Pipeline) leader() *leader {
 
 // open goes on where the leader before ended.
 func (l *leader) open(ctx context.Context) (err error) {
-	l.links, err = l.Warehouse.OpenLinks(ctx, l.writer)
+	l.links, err = l.Warehouse.KeepLinks(ctx, l.writer, l.facts, l.metrics.links)
 	return err
 }
 
@@ -151,7 +151,8 @@ func (l *leader) run(ctx context.Context) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return l.keepLinks(ctx) })
+	l.links.Serve()
+	g.Go(func() error { return l.links.Run(ctx, l.Config.Evaluate.UpkeepEvery) })
 	for _, relay := range l.relays {
 		g.Go(func() error { return relay.Run(ctx) })
 	}
@@ -197,7 +198,7 @@ func (l *leader) catchUp(ctx context.Context, until time.Time, progress func(don
 	if _, err := l.wait(ctx, l.Clock()); err != nil {
 		return 0, err
 	}
-	if err := l.link(ctx); err != nil {
+	if _, err := l.link(ctx); err != nil {
 		return 0, err
 	}
 	v, _ := l.evaluation()
@@ -212,7 +213,7 @@ func (l *leader) catchUp(ctx context.Context, until time.Time, progress func(don
 func (l *leader) wait(ctx context.Context, by time.Time) (lacking string, err error) {
 	l.waiting.Lock()
 	defer l.waiting.Unlock()
-	if !by.After(l.asked) {
+	if !by.After(l.waited) {
 		return l.lacking, nil
 	}
 	asked, topics, limits := l.Clock(), l.Kafka.Topics(), l.Config.Evaluate
@@ -228,58 +229,20 @@ func (l *leader) wait(ctx context.Context, by time.Time) (lacking string, err er
 	if behind := waited.Err(topics.Feedback); behind != nil {
 		slog.Warn("a tick does not wait for feedback any longer", "error", behind)
 	}
-	l.asked, l.lacking, l.linked = asked, lacking, false
+	l.waited, l.lacking, l.linked, l.late = asked, lacking, false, ""
 	return lacking, nil
 }
 
-// link makes links follow from what was waited for.
-func (l *leader) link(ctx context.Context) error {
+// link makes links follow from what was waited for. Where they are late, whatever the reason, the tick goes on without.
+func (l *leader) link(ctx context.Context) (late string, err error) {
 	l.waiting.Lock()
 	defer l.waiting.Unlock()
 	if l.linked {
-		return nil
+		return l.late, nil
 	}
-	if err := l.update(ctx); err != nil {
-		return err
-	}
-	l.linked = true
-	return nil
-}
-
-// update brings links up to date with what is committed.
-func (l *leader) update(ctx context.Context) error {
-	l.updating.Lock()
-	defer l.updating.Unlock()
-	facts, err := l.facts.Now(ctx)
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	result, err := l.links.Update(ctx, facts.Committed)
-	for _, tp := range result.Rewound {
-		l.metrics.rewound.Inc()
-		slog.Error("taking a partition in again from its start: its topic was made anew, or the consumers' offsets were set back; nothing is counted twice", "partition", tp.String())
-	}
-	if err == nil && result.Arrived > 0 {
-		l.metrics.upkeep.Observe(time.Since(began).Seconds())
-		l.metrics.accounts.Add(float64(result.Accounts))
-	}
-	return err
-}
-
-// keepLinks brings links up to date between ticks, so that analysts see them.
-func (l *leader) keepLinks(ctx context.Context) error {
-	for ctx.Err() == nil {
-		err := l.update(ctx)
-		switch {
-		case errors.Is(err, warehouse.ErrAnotherWriter):
-			return err
-		case err != nil && ctx.Err() == nil:
-			slog.Warn("bringing links up to date; trying again", "error", err)
-		}
-		_ = dial.Sleep(ctx, l.Config.Evaluate.UpkeepEvery)
-	}
-	return nil
+	late, err = l.links.Await(ctx, l.Config.Evaluate.MaxWait)
+	l.linked, l.late = err == nil, late
+	return late, err
 }
 
 // openPatiently waits for a warehouse that is away.
@@ -298,7 +261,7 @@ func (l *leader) evaluation() (*evaluation, context.Context) {
 	e := &engine.Engine{
 		Set: set, Warehouse: l.Warehouse, Log: l.Warehouse, Clock: l.Clock, From: from, Schedule: l.Config.Evaluate.Schedule,
 		HoldoutShare: l.Config.Evaluate.HoldoutShare, Topics: map[string]string{"churn.alerts": topics.Alerts, "churn.handoffs": topics.Handoffs},
-		Source: "aftershock", Writer: l.writer, Overloaded: warehouse.Overloaded,
+		Source: "aftershock", Writer: l.writer, Overloaded: warehouse.Overloaded, SetAside: l.links.SetAside,
 	}
 	return &evaluation{engine: e, known: l, feedback: l.Warehouse, listenEvery: listenEvery, publish: l.wake, since: l.Clock(), notifyAll: l.NotifyAll, clock: l.Clock, metrics: l.metrics}, over
 }

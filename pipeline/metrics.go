@@ -7,13 +7,12 @@ import (
 
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/rules"
+	"github.com/aftershock/aftershock/warehouse"
 )
 
 // metrics are of what happens between the parts; consumers and publish bring their own.
 type metrics struct {
-	upkeep      prometheus.Histogram
-	accounts    prometheus.Counter
-	rewound     prometheus.Counter
+	links       *warehouse.LinksMetrics
 	ticks       *prometheus.CounterVec
 	tickSeconds *prometheus.HistogramVec
 	tickLag     *prometheus.GaugeVec
@@ -27,9 +26,7 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	seconds := prometheus.ExponentialBuckets(0.005, 2, 14)
 	m := &metrics{
-		upkeep:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "aftershock_upkeep_seconds", Help: "Time to bring links up to date for what arrived.", Buckets: seconds}),
-		accounts:    prometheus.NewCounter(prometheus.CounterOpts{Name: "aftershock_upkeep_accounts_total", Help: "Accounts whose links were brought up to date."}),
-		rewound:     prometheus.NewCounter(prometheus.CounterOpts{Name: "aftershock_upkeep_rewound_total", Help: "Partitions that upkeep took in again from their start."}),
+		links:       warehouse.NewLinksMetrics(r),
 		ticks:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_ticks_total", Help: "Ticks accounted for, by how."}, []string{"group", "status"}),
 		tickSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "aftershock_tick_seconds", Help: "Time to evaluate one tick and store its entry.", Buckets: seconds}, []string{"group"}),
 		tickLag:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "aftershock_tick_lag_seconds", Help: "From the last tick to the end of its evaluation."}, []string{"group"}),
@@ -39,7 +36,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 		rulesRefused: prometheus.NewGauge(prometheus.GaugeOpts{Name: "aftershock_rules_refused", Help: "1 while changed rule files are refused and the old rules go on."}),
 	}
-	r.MustRegister(m.upkeep, m.accounts, m.rewound, m.ticks, m.tickSeconds, m.tickLag, m.runs, m.alerts, m.retries, m.rulesRefused)
+	r.MustRegister(m.ticks, m.tickSeconds, m.tickLag, m.runs, m.alerts, m.retries, m.rulesRefused)
 	return m
 }
 

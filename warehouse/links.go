@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -27,6 +28,8 @@ type Links struct {
 	epoch     epoch
 	pass      uint32 // within the epoch
 	done      map[churn.TopicPartition]taken
+	aside     setAside
+	updating  sync.Mutex
 	around    func(name string, statement func() error) error // nil outside tests
 }
 
@@ -41,6 +44,7 @@ type LinksResult struct {
 	Arrived  int // distinct deals and tickets
 	Accounts int // accounts that deals or attempts among them were ever on
 	Links    int // rows of links that were written or taken away
+	SetAside int // accounts that are set aside now
 	// Rewound are the partitions that were taken in again from the start: their topic was recreated, or the consumers' offsets were
 	// set back.
 	Rewound []churn.TopicPartition
@@ -83,6 +87,10 @@ func (l *Links) open(ctx context.Context) error {
 		return fmt.Errorf("claiming the links: %w", err)
 	}
 	l.pass, l.done = 0, map[churn.TopicPartition]taken{}
+	if err := l.openAside(ctx); err != nil {
+		l.epoch.over = true
+		return err
+	}
 	var topics []string
 	var partitions []int32
 	var offsets []int64
@@ -103,8 +111,9 @@ type span struct{ from, to int64 }
 // Update takes in everything that arrived below the given offsets (the committed ones: everything below them is visible). Calls wait
 // for one another, and the offsets of a later call must not be older: a smaller one means that the topic was recreated.
 func (l *Links) Update(ctx context.Context, committed map[churn.TopicPartition]int64) (total LinksResult, err error) {
-	l.warehouse.keeping.Lock()
-	defer l.warehouse.keeping.Unlock()
+	l.updating.Lock()
+	defer l.updating.Unlock()
+	defer func() { total.SetAside = l.aside.count() }()
 	// After a failure a statement may still be running: a new epoch waits for it to end.
 	if l.epoch.over {
 		if err := l.open(ctx); err != nil {
@@ -318,6 +327,8 @@ func steps(touched []wanted) func(yield func(step) bool) {
 
 // renew brings a step's deals and attempts up to date, then the links that follow from them.
 func (l *Links) renew(ctx context.Context, s step) (links int, err error) {
+	l.warehouse.keeping.Lock()
+	defer l.warehouse.keeping.Unlock()
 	g, together := errgroup.WithContext(ctx)
 	if len(s.deals) > 0 {
 		g.Go(func() error { return l.write(together, "upkeep_deals", nil, s.parameters) })

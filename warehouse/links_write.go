@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -38,6 +39,8 @@ type found struct {
 	inForce   []inForce
 	links     []linked
 	unmatched []unlinked
+	linked    []string // the accounts
+	aside     []aside  // those that are too large
 }
 
 // link writes the links that follow from a step's deals and attempts, and returns how many rows that were. When contracts were in
@@ -47,6 +50,10 @@ func (l *Links) link(ctx context.Context, s step) (written int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := l.setAside(ctx, s, f.aside); err != nil {
+		return 0, err
+	}
+	s.parameters["accounts"] = stringArray(f.linked) // what is stored of the others stays
 	if _, err := writeParts(ctx, l, "upkeep_in_force", &inForceRows, f.inForce, s); err != nil {
 		return 0, err
 	}
@@ -67,6 +74,10 @@ func (l *Links) find(ctx context.Context, s step) (f found, err error) {
 		attempts, err = ofAccounts(together, l, "attempts_to_link", attemptToLink, s)
 		return err
 	})
+	g.Go(func() (err error) {
+		f.aside, err = find(together, l, "large_accounts", largeAccount, l.bounded(s))
+		return err
+	})
 	if err := g.Wait(); err != nil {
 		return f, fmt.Errorf("reading what to link: %w", err)
 	}
@@ -75,6 +86,10 @@ func (l *Links) find(ctx context.Context, s step) (f found, err error) {
 			return f, err
 		}
 		versions := attempts[account]
+		if slices.ContainsFunc(f.aside, func(a aside) bool { return a.account == account }) {
+			continue
+		}
+		f.linked = append(f.linked, account)
 		all := links.LinkAccount(deals[account], versions)
 		for _, in := range all.InForce {
 			f.inForce = append(f.inForce, inForce{in, account})
@@ -142,12 +157,19 @@ func writeParts[R interface{ key() rowKey }](ctx context.Context, l *Links, name
 }
 
 func ofAccounts[X any](ctx context.Context, l *Links, name string, columns []column[ofAccount[X]], s step) (map[string][]X, error) {
-	found, err := find(ctx, l, name, columns, s.parameters)
+	found, err := find(ctx, l, name, columns, l.bounded(s))
 	of := map[string][]X{}
 	for _, f := range found {
 		of[f.account] = append(of[f.account], f.is)
 	}
 	return of, err
+}
+
+// bounded are the parameters of a step with the bounds of an account.
+func (l *Links) bounded(s step) clickhouse.Parameters {
+	p := maps.Clone(s.parameters)
+	p["most_deals"], p["most_attempts"] = strconv.Itoa(l.warehouse.config.MaxAccountDeals), strconv.Itoa(l.warehouse.config.MaxAccountAttempts)
+	return p
 }
 
 // ofAccount is something of one account.

@@ -25,24 +25,26 @@ import (
 
 // Config says where the warehouse is.
 type Config struct {
-	Addr              string        `yaml:"addr" env:"ADDR" doc:"host:port of ClickHouse's native protocol"`
-	Database          string        `yaml:"database" env:"DATABASE" doc:"database that holds everything; migrate creates it"`
-	User              string        `yaml:"user" env:"USER" doc:"user name"`
-	Password          dial.Secret   `yaml:"password" env:"PASSWORD" doc:"password; better from a file or the environment than from here"`
-	PasswordFile      string        `yaml:"password_file" env:"PASSWORD_FILE" doc:"file that holds the password; a last line break is dropped"`
-	TLS               bool          `yaml:"tls" env:"TLS" doc:"connect with TLS"`
-	CAFile            string        `yaml:"ca_file" env:"CA_FILE" doc:"PEM file of the authorities to trust; default: the system's"`
-	DialTimeout       time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT" doc:"how long a connection may take"`
-	QueryTimeout      time.Duration `yaml:"query_timeout" env:"QUERY_TIMEOUT" doc:"how long one query or insert may take"`
-	MaxRuleRows       int           `yaml:"max_rule_rows" env:"MAX_RULE_ROWS" doc:"how many rows a rule's query may return; one that returns more fails, and its alerts hold"`
-	ReportingCurrency string        `yaml:"reporting_currency" env:"REPORTING_CURRENCY" doc:"ISO 4217 code that amounts are shown in, by the rates of import fx"`
+	Addr               string        `yaml:"addr" env:"ADDR" doc:"host:port of ClickHouse's native protocol"`
+	Database           string        `yaml:"database" env:"DATABASE" doc:"database that holds everything; migrate creates it"`
+	User               string        `yaml:"user" env:"USER" doc:"user name"`
+	Password           dial.Secret   `yaml:"password" env:"PASSWORD" doc:"password; better from a file or the environment than from here"`
+	PasswordFile       string        `yaml:"password_file" env:"PASSWORD_FILE" doc:"file that holds the password; a last line break is dropped"`
+	TLS                bool          `yaml:"tls" env:"TLS" doc:"connect with TLS"`
+	CAFile             string        `yaml:"ca_file" env:"CA_FILE" doc:"PEM file of the authorities to trust; default: the system's"`
+	DialTimeout        time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT" doc:"how long a connection may take"`
+	QueryTimeout       time.Duration `yaml:"query_timeout" env:"QUERY_TIMEOUT" doc:"how long one query or insert may take"`
+	MaxAccountDeals    int           `yaml:"max_account_deals" env:"MAX_ACCOUNT_DEALS" doc:"versions of deals that an account may have; one with more is set aside: its links stay as they are, its alerts hold, and the others go on"`
+	MaxAccountAttempts int           `yaml:"max_account_attempts" env:"MAX_ACCOUNT_ATTEMPTS" doc:"versions of renegotiation attempts that an account may have; one with more is set aside"`
+	MaxRuleRows        int           `yaml:"max_rule_rows" env:"MAX_RULE_ROWS" doc:"how many rows a rule's query may return; one that returns more fails, and its alerts hold"`
+	ReportingCurrency  string        `yaml:"reporting_currency" env:"REPORTING_CURRENCY" doc:"ISO 4217 code that amounts are shown in, by the rates of import fx"`
 }
 
 // DefaultConfig points at a ClickHouse on this machine.
 func DefaultConfig() Config {
 	return Config{
 		Addr: "127.0.0.1:9000", Database: "aftershock", User: "default",
-		DialTimeout: 5 * time.Second, QueryTimeout: 2 * time.Minute, MaxRuleRows: 100_000, ReportingCurrency: "USD",
+		DialTimeout: 5 * time.Second, QueryTimeout: 2 * time.Minute, MaxAccountDeals: 20_000, MaxAccountAttempts: 200_000, MaxRuleRows: 100_000, ReportingCurrency: "USD",
 	}
 }
 
@@ -61,6 +63,9 @@ func (c Config) Validate() error {
 	}
 	if c.Password != "" && c.PasswordFile != "" {
 		errs = append(errs, errors.New("clickhouse.password and clickhouse.password_file are both set: keep one"))
+	}
+	if c.MaxAccountDeals < 1 || c.MaxAccountAttempts < 1 {
+		errs = append(errs, errors.New("clickhouse.max_account_deals and clickhouse.max_account_attempts must be above zero"))
 	}
 	if c.MaxRuleRows < 1 {
 		errs = append(errs, errors.New("clickhouse.max_rule_rows must be above zero"))
@@ -81,7 +86,8 @@ type Warehouse struct {
 	heardLock sync.Mutex
 	heard     time.Time // all feedback that was stored before is answered
 
-	// keeping is held for writing while links are updated and for reading while a rule reads: no rule sees half an update.
+	// keeping is held for writing while a step of links is written and for reading while a rule reads: no rule sees half a step, and
+	// none waits for longer than one.
 	keeping sync.RWMutex
 
 	wonLock sync.Mutex

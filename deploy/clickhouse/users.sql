@@ -26,14 +26,15 @@ GRANT SELECT ON aftershock.deals_at, SELECT ON aftershock.links_at, SELECT ON af
     SELECT ON aftershock.contract_attempts, SELECT ON aftershock.contract_signals,
     SELECT ON aftershock.account_risk, SELECT ON aftershock.source_freshness, SELECT ON aftershock.rejections,
     SELECT ON aftershock.deals, SELECT ON aftershock.tickets, SELECT ON aftershock.attempts, SELECT ON aftershock.links,
-    SELECT ON aftershock.unmatched_attempts, SELECT ON aftershock.contract_signals_now, SELECT ON aftershock.account_risk_now,
+    SELECT ON aftershock.unmatched_attempts, SELECT ON aftershock.set_aside_accounts, SELECT ON aftershock.contract_signals_now, SELECT ON aftershock.account_risk_now,
     SELECT ON aftershock.freshness, SELECT ON aftershock.hardness_contributions, SELECT ON aftershock.missing_inputs, SELECT ON aftershock.outcomes,
     SELECT ON aftershock.alert_current, SELECT ON aftershock.rule_runs, SELECT ON aftershock.dead_letters,
     SELECT ON aftershock.rejections_now
     TO aftershock_read;
 GRANT SELECT ON aftershock.deal_events, SELECT ON aftershock.ticket_events, SELECT ON aftershock.rejected_events,
     SELECT ON aftershock.replays, SELECT ON aftershock.source_stamps, SELECT ON aftershock.deal_versions,
-    SELECT ON aftershock.attempt_versions, SELECT ON aftershock.link_versions, SELECT ON aftershock.in_force_versions, SELECT ON aftershock.unmatched_versions,
+    SELECT ON aftershock.attempt_versions, SELECT ON aftershock.link_versions, SELECT ON aftershock.in_force_versions, SELECT ON aftershock.accounts_set_aside,
+    SELECT ON aftershock.unmatched_versions,
     SELECT ON aftershock.owners, SELECT ON aftershock.fx, SELECT ON aftershock.settings, SELECT ON aftershock.alert_log,
     SELECT ON aftershock.alert_deliveries, SELECT(fingerprint, event_id, value_hash) ON aftershock.feedback
     TO aftershock_read;

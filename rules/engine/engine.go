@@ -54,6 +54,8 @@ type Engine struct {
 	Writer       string            // names this process in the log: never the same twice, also after a restart
 	Parallel     int               // rules of a group that are asked at once. Defaults to the number of CPUs
 
+	// SetAside returns the accounts whose links are no longer brought up to date: their alerts hold. Defaults to none.
+	SetAside func() map[string]bool
 	// Overloaded reports whether an error of the warehouse means "not now" rather than "this query is at fault". Defaults to never.
 	Overloaded func(error) bool
 

@@ -133,6 +133,9 @@ func (e *Engine) lifecycle(l *Ledger, at time.Time) lifecycle {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	step := lifecycle{at: at, zone: l.Schedule.Zone, maximum: l.Group.OwnerWeeklyMaximum, holdoutShare: e.HoldoutShare, retired: e.retired}
+	if e.SetAside != nil {
+		step.aside = e.SetAside()
+	}
 	if l.n > 0 {
 		step.since = at.Sub(l.last.Add(-l.Group.EvalDelay))
 	}

@@ -36,6 +36,14 @@ func (o observation) without(bad rules.BadRows) observation {
 	return o
 }
 
+// beside is the observation without accounts that are set aside.
+func (o observation) beside(aside map[string]bool) observation {
+	if len(aside) > 0 {
+		o.alerts = slices.DeleteFunc(slices.Clone(o.alerts), func(a rules.Match) bool { return aside[a.AccountID] })
+	}
+	return o
+}
+
 // tellsOfAbsence reports whether what was not seen is not there: no data is never "no risk", nor is a row of unknown identity.
 func (o observation) tellsOfAbsence() bool { return !o.failed && !o.partial && o.bad[""] == nil }
 
@@ -71,7 +79,8 @@ type lifecycle struct {
 	zone         *time.Location
 	maximum      int // of alerts that an owner is told of in a week; 0: none
 	holdoutShare float64
-	retired      map[string]int // episodes that fingerprints had in other groups, where their rule stood before
+	retired      map[string]int  // episodes that fingerprints had in other groups, where their rule stood before
+	aside        map[string]bool // accounts whose links are no longer brought up to date: their alerts hold
 }
 
 // guarded is step, but that a panic is an error.
@@ -82,7 +91,8 @@ func (l lifecycle) guarded(before prior, group []*rules.Rule, seen []observation
 }
 
 // step is the lifecycle: where the alerts stood and what a tick saw give the transitions, in a fixed order. It is pure. An alert of
-// which a text cannot be filled holds, as do those of rows that could not be read, and the rule is at fault.
+// which a text cannot be filled holds, as do those of rows that could not be read, and the rule is at fault. Those of
+// accounts that are set aside hold too.
 func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (out []alert.Transition, faults map[string]error) {
 	emit := func(t alert.Transition, changed bool) {
 		if changed {
@@ -93,7 +103,13 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 	present := map[string]bool{}
 	held := map[string]bool{}         // alerts of bad rows: nothing is told of them, also nothing that is owed
 	quiet := map[string]observation{} // rules whose absent rows mean something
+	if len(l.aside) > 0 {
+		for fingerprint, was := range before {
+			held[fingerprint] = l.aside[was.AccountID]
+		}
+	}
 	for _, o := range seen {
+		o = o.beside(l.aside)
 		changes, bad, err := l.there(before, o)
 		if o = o.without(bad); err != nil {
 			o = fault(o.rule, err)
@@ -127,7 +143,7 @@ func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (
 			emit(l.ended(was, alert.ReasonRemoved), true)
 			continue
 		}
-		if o, ok := quiet[was.Rule]; !ok || !o.tellsOfAbsence() || OfRule(was) {
+		if o, ok := quiet[was.Rule]; !ok || l.aside[was.AccountID] || !o.tellsOfAbsence() || OfRule(was) {
 			continue
 		}
 		emit(l.cleared(r, was))

@@ -375,6 +375,55 @@ groups:
 	}
 }
 
+// Of an account that is set aside nothing begins, ends or is told again; the others go on, and it does when it is linked again.
+func TestAlertsOfAnAccountThatIsSetAsideHold(t *testing.T) {
+	set, err := rules.Load(rules.Document{Name: "t.yaml", Data: []byte(`
+groups:
+  - name: g
+    schedule: "0 6 * * *"
+    rules:
+      - {alert: R, query: SELECT 1, identity: [account_id, contract_id], repeat_every: 2d}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := set.Rule("R")
+	before := prior{}
+	var log []string
+	for day, tick := range []struct {
+		rows  string // account/contract
+		aside map[string]bool
+	}{
+		{"large/1 small/1", nil},
+		{"large/2 small/1", map[string]bool{"large": true}},
+		{"", map[string]bool{"large": true}},
+		{"large/1 small/1", map[string]bool{"large": true, "other": true}},
+		{"large/2", nil},
+	} {
+		var rows []alert.Row
+		for row := range strings.FieldsSeq(tick.rows) {
+			account, contract, _ := strings.Cut(row, "/")
+			rows = append(rows, alert.Row{"account_id": account, "contract_id": contract})
+		}
+		alerts, bad := r.Read(rows)
+		out := stepped(lifecycle{at: start.AddDate(0, 0, day), aside: tick.aside}, before, []*rules.Rule{r}, []observation{{rule: r, alerts: alerts, bad: bad}})
+		for _, t := range out {
+			before[t.Fingerprint] = t
+		}
+		log = append(log, fmt.Sprintf("%d: %s", day, statesOf(out)))
+	}
+	want := []string{
+		"0: account_id=large, contract_id=1 firing; account_id=small, contract_id=1 firing",
+		"1: ",
+		"2: account_id=small, contract_id=1 resolved",
+		"3: account_id=small, contract_id=1 firing",
+		"4: account_id=large, contract_id=1 resolved; account_id=large, contract_id=2 firing; account_id=small, contract_id=1 resolved",
+	}
+	if diff := cmp.Diff(want, log); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // stepped is step where no text can fail.
 func stepped(l lifecycle, before prior, group []*rules.Rule, seen []observation) []alert.Transition {
 	out, faults := l.step(before, group, seen)

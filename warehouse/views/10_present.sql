@@ -61,3 +61,10 @@ SELECT * FROM account_risk(at = now64(3, 'UTC'));
 --   SELECT source, newest_known_at, age_minutes FROM freshness;
 CREATE OR REPLACE VIEW freshness AS
 SELECT * FROM source_freshness(at = now64(3, 'UTC'));
+
+-- set_aside_accounts: accounts of more deals or attempts than clickhouse.max_account_deals and max_account_attempts: their links stay as they were
+-- and their alerts hold since then, while all others go on.
+-- Example:
+--   SELECT account_id, since, deals, attempts FROM set_aside_accounts;
+CREATE OR REPLACE VIEW set_aside_accounts AS
+SELECT account_id, since, deals, attempts FROM accounts_set_aside FINAL;
