@@ -48,7 +48,7 @@ type pipeline struct {
 }
 
 // start builds the program, makes schema and topics, and runs it. clickhouse is the address that it uses.
-func (s *servers) start(ctx context.Context, name, clickhouse string) (*pipeline, func(), error) {
+func (s *servers) start(ctx context.Context, name, clickhouse string, environment ...string) (*pipeline, func(), error) {
 	folder, err := os.MkdirTemp("", "aftershock-bench-")
 	if err != nil {
 		return nil, nil, err
@@ -70,6 +70,7 @@ func (s *servers) start(ctx context.Context, name, clickhouse string) (*pipeline
 		"AFTERSHOCK_KAFKA_TOPICS_REPLICATION=1", fmt.Sprint("AFTERSHOCK_KAFKA_TOPICS_INPUT_PARTITIONS=", partitions),
 		"AFTERSHOCK_CONSUMERS_GROUP="+name, "AFTERSHOCK_CONSUMERS_CONTROL_GROUP="+name+"-control",
 		"AFTERSHOCK_EVALUATE_RULES="+rules, "AFTERSHOCK_CONSOLE_LISTEN=127.0.0.1:0")
+	p.environment = append(p.environment, environment...)
 	for _, arguments := range [][]string{{"migrate"}, {"topics", "create"}} {
 		c := exec.CommandContext(ctx, binary, arguments...)
 		c.Env = p.environment

@@ -1,0 +1,1 @@
+SELECT account_id, deals, attempts FROM set_aside_accounts FORMAT TSVRaw
