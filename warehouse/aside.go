@@ -50,9 +50,10 @@ func (l *Links) openAside(ctx context.Context) error {
 	if len(accounts) == 0 {
 		return nil
 	}
-	names := stringArray(slices.Sorted(maps.Keys(accounts)))
+	all := slices.Sorted(maps.Keys(accounts))
+	names := stringArray(all)
 	_, err = l.renew(ctx, step{
-		accounts:   slices.Sorted(maps.Keys(accounts)),
+		accounts: all, whole: all,
 		parameters: clickhouse.Parameters{"accounts": names, "whole": names, "deals": stringArray(nil), "tickets": stringArray(nil)},
 	})
 	return err

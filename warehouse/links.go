@@ -277,6 +277,7 @@ func (l *Links) touched(ctx context.Context, arrived []id) ([]wanted, error) {
 // step is a part of what was touched.
 type step struct {
 	accounts   []string
+	whole      []string // of the accounts, those whose deals arrived: all their attempts are linked anew
 	deals      []string
 	tickets    []string
 	parameters clickhouse.Parameters
@@ -292,11 +293,11 @@ func steps(touched []wanted) func(yield func(step) bool) {
 	})
 	return func(yield func(step) bool) {
 		var s step
-		accounts, whole := map[string]struct{}{}, map[string]struct{}{} // whole: their deals arrived, so all their attempts are linked anew
+		accounts, whole := map[string]struct{}{}, map[string]struct{}{}
 		flush := func() bool {
-			s.accounts = slices.Sorted(maps.Keys(accounts))
+			s.accounts, s.whole = slices.Sorted(maps.Keys(accounts)), slices.Sorted(maps.Keys(whole))
 			s.parameters = clickhouse.Parameters{
-				"accounts": stringArray(s.accounts), "whole": stringArray(slices.Sorted(maps.Keys(whole))),
+				"accounts": stringArray(s.accounts), "whole": stringArray(s.whole),
 				"deals": stringArray(s.deals), "tickets": stringArray(s.tickets),
 			}
 			ready := s

@@ -36,11 +36,11 @@ type inForce struct {
 
 // found is how attempts and contracts of a step's accounts hang together.
 type found struct {
-	inForce   []inForce
+	accounts  []string
+	aside     []aside   // accounts that are too large
+	inForce   []inForce // of accounts where an attempt reopens whatever was in force
 	links     []linked
 	unmatched []unlinked
-	linked    []string // the accounts
-	aside     []aside  // those that are too large
 }
 
 // link writes the links that follow from a step's deals and attempts, and returns how many rows that were. When contracts were in
@@ -53,15 +53,27 @@ func (l *Links) link(ctx context.Context, s step) (written int, err error) {
 	if err := l.setAside(ctx, s, f.aside); err != nil {
 		return 0, err
 	}
-	s.parameters["accounts"] = stringArray(f.linked) // what is stored of the others stays
-	if _, err := writeParts(ctx, l, "upkeep_in_force", &inForceRows, f.inForce, s); err != nil {
-		return 0, err
+	if accounts := f.read(s); len(accounts) > 0 {
+		if _, err := writeParts(ctx, l, "upkeep_in_force", &inForceRows, f.inForce, s, accounts); err != nil {
+			return 0, err
+		}
 	}
-	if written, err = writeParts(ctx, l, "upkeep_links", &linkRows, f.links, s); err != nil {
+	if written, err = writeParts(ctx, l, "upkeep_links", &linkRows, f.links, s, f.accounts); err != nil {
 		return written, err
 	}
-	_, err = writeParts(ctx, l, "upkeep_unmatched", &unmatchedRows, f.unmatched, s)
+	_, err = writeParts(ctx, l, "upkeep_unmatched", &unmatchedRows, f.unmatched, s, f.accounts)
 	return written, err
+}
+
+// read returns the accounts of which it is known when all contracts were in force: those where that is found to matter, and those whose
+// attempts were all looked at, where it may no longer.
+func (f *found) read(s step) []string {
+	accounts := slices.DeleteFunc(slices.Clone(s.whole), func(account string) bool { return !slices.Contains(f.accounts, account) })
+	for _, in := range f.inForce {
+		accounts = append(accounts, in.account)
+	}
+	slices.Sort(accounts)
+	return slices.Compact(accounts)
 }
 
 // find reads a step's deals and attempts and links them, account by account.
@@ -89,13 +101,15 @@ func (l *Links) find(ctx context.Context, s step) (f found, err error) {
 		if slices.ContainsFunc(f.aside, func(a aside) bool { return a.account == account }) {
 			continue
 		}
-		f.linked = append(f.linked, account)
+		f.accounts = append(f.accounts, account)
 		all := links.LinkAccount(deals[account], versions)
-		for _, in := range all.InForce {
-			f.inForce = append(f.inForce, inForce{in, account})
-		}
 		for _, link := range all.Links {
 			f.links = append(f.links, linked{link, account, versions[link.Attempt].From})
+		}
+		if slices.ContainsFunc(all.Links, func(l links.Link) bool { return l.Basis == links.ByAccount }) {
+			for _, in := range all.InForce {
+				f.inForce = append(f.inForce, inForce{in, account})
+			}
 		}
 		for _, attempt := range all.Unmatched {
 			f.unmatched = append(f.unmatched, unlinked{attempt, account})
@@ -127,9 +141,10 @@ func (r unlinked) key() rowKey { return rowKey{account: r.account, id: r.TicketI
 // rowsPerPart bounds one writing statement: a large account is written in parts.
 const rowsPerPart = 20_000
 
-// writeParts writes rows in parts, one after the other: each statement compares what it is sent with what is stored between two ids.
+// writeParts writes the rows of some accounts in parts, one after the other: each statement compares what it is sent with what is
+// stored of them between two ids.
 // Sorted, the same rows are the same bytes in every run.
-func writeParts[R interface{ key() rowKey }](ctx context.Context, l *Links, name string, t *table[R], rows []R, s step) (written int, err error) {
+func writeParts[R interface{ key() rowKey }](ctx context.Context, l *Links, name string, t *table[R], rows []R, s step, accounts []string) (written int, err error) {
 	slices.SortFunc(rows, func(a, b R) int { return a.key().compare(b.key()) })
 	var after, upto rowKey
 	for last := false; !last; after = upto {
@@ -146,7 +161,7 @@ func writeParts[R interface{ key() rowKey }](ctx context.Context, l *Links, name
 		}
 		rows, last = rows[n:], n == len(rows)
 		err = l.write(ctx, name, &written, s.parameters, clickhouse.Parameters{
-			t.name: sent, "last": strconv.FormatBool(last),
+			"accounts": stringArray(accounts), t.name: sent, "last": strconv.FormatBool(last),
 			"after_account": after.account, "after_id": after.id, "upto_account": upto.account, "upto_id": upto.id,
 		})
 		if err != nil {
