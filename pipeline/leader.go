@@ -97,14 +97,15 @@ func (v *evaluation) tick(ctx context.Context, g *ruleGroup, due engine.Tick) er
 	if err := v.answer(ctx, g, due.At); err != nil {
 		return err
 	}
-	entry, err := v.engine.Evaluate(ctx, g.Ledger, due.Incomplete(lacking).Incomplete(late))
-	if err != nil {
-		return err
+	for entry, err := range v.engine.Evaluate(ctx, g.Ledger, due.Incomplete(lacking).Incomplete(late)) {
+		if err != nil {
+			return err
+		}
+		if err := v.engine.Append(ctx, g.Ledger, entry); err != nil {
+			return err
+		}
+		v.appended(entry, began)
 	}
-	if err := v.engine.Append(ctx, g.Ledger, entry); err != nil {
-		return err
-	}
-	v.appended(entry, began)
 	return nil
 }
 

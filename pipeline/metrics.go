@@ -61,7 +61,7 @@ func (m *metrics) follow(set *rules.Set) {
 
 // entry counts what one entry of the log says.
 func (m *metrics) entry(e alert.Entry, began, ended time.Time) {
-	if e.Status != alert.TickFeedback {
+	if e.Status.Accounts() {
 		m.ticks.WithLabelValues(e.Group, string(e.Status)).Inc()
 		m.tickSeconds.WithLabelValues(e.Group).Observe(ended.Sub(began).Seconds())
 		m.tickLag.WithLabelValues(e.Group).Set(ended.Sub(e.Tick).Seconds())

@@ -174,7 +174,7 @@ func (w *Warehouse) transitions(ctx context.Context, doing, name string, p click
 
 // transition is the row's, at the instant of its entry.
 func (r *logRow) transition() alert.Transition {
-	r.t.At = r.entry.At
+	r.t.At, r.t.Part = r.entry.At, r.entry.Status == alert.TickPart
 	return r.t
 }
 

@@ -27,7 +27,11 @@ const (
 	TickMissed     TickStatus = "missed"
 	TickBegun      TickStatus = "begun"    // no tick: from here on the group's ticks are accounted for
 	TickFeedback   TickStatus = "feedback" // no tick: what a person did is applied between two ticks
+	TickPart       TickStatus = "part"     // no tick: the first changes of one that has more than an entry holds; the tick itself follows
 )
+
+// Accounts reports whether an entry of that status accounts for a tick.
+func (s TickStatus) Accounts() bool { return s != TickFeedback && s != TickPart }
 
 // Entry is what one tick of one group appends to the alert log, all or nothing: its marker, its runs, its transitions.
 type Entry struct {

@@ -82,6 +82,7 @@ type Transition struct {
 	Disposition  churn.Disposition // what they found
 	Notified     Notified
 	Suppressed   Suppressed // why this transition, which people would be told, is only stored
+	Part         bool       // its entry is a part of a tick: more changes of the same tick follow
 
 	// Topic, Key, Headers and Value are what is published, fixed when the transition is stored, so that a repeat is the
 	// same bytes. Topic is empty where nothing is published.

@@ -233,19 +233,20 @@ func nothingFails(t *testing.T, scratch *pipeline.Scratch) {
 		}
 		for _, l := range ledgers {
 			now = at.Add(l.Group.EvalDelay)
-			entry, err := e.Evaluate(t.Context(), l, engine.Tick{At: now, Status: alert.TickRun})
-			if err == nil {
-				err = e.Append(t.Context(), l, entry)
-			}
-			if err != nil {
-				t.Errorf("group %s as of %s: %v", l.Group.Name, at.Format(time.DateOnly), err)
-			}
-			for _, run := range entry.Runs {
-				if run.Status == alert.RunError {
-					t.Errorf("rule %s as of %s: %s", run.Rule, at.Format(time.DateOnly), run.Error)
+			for entry, err := range e.Evaluate(t.Context(), l, engine.Tick{At: now, Status: alert.TickRun}) {
+				if err == nil {
+					err = e.Append(t.Context(), l, entry)
 				}
+				if err != nil {
+					t.Errorf("group %s as of %s: %v", l.Group.Name, at.Format(time.DateOnly), err)
+				}
+				for _, run := range entry.Runs {
+					if run.Status == alert.RunError {
+						t.Errorf("rule %s as of %s: %s", run.Rule, at.Format(time.DateOnly), run.Error)
+					}
+				}
+				alerts += len(entry.Transitions)
 			}
-			alerts += len(entry.Transitions)
 		}
 	}
 	if rows < 500 || alerts < 20 {

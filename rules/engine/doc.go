@@ -5,8 +5,9 @@
 //
 //	ledger, err := engine.Open(ctx, group, now)        // where the group stands in the log
 //	engine.Answer(ctx, ledgers, feedback)              // what people did, each in an entry of its own
-//	entry, err := engine.Evaluate(ctx, ledger, tick)   // rows, transitions, and the bytes that are published
-//	engine.Append(ctx, ledger, entry)                  // claimed by compare-and-set and read back
+//	for entry, err := range engine.Evaluate(ctx, ledger, tick) { // rows, transitions, and the bytes that are published
+//		engine.Append(ctx, ledger, entry)                    // claimed by compare-and-set and read back
+//	}
 //
 // The engine waits for nobody and calls no driver back: that what was known is visible, when a tick is due, what is repeated after
 // an outage and who is woken by an entry is for the driver to know. The decisions, in lifecycle.go and notify.go, are pure.

@@ -52,6 +52,7 @@ type Engine struct {
 	Topics       map[string]string // default topic name -> configured name. Defaults to the default names
 	Source       string            // ce_source of the alerts. Defaults to "aftershock"
 	Writer       string            // names this process in the log: never the same twice, also after a restart
+	Part         int               // changes that one entry holds at most. Defaults to 2,000
 	Parallel     int               // rules of a group that are asked at once. Defaults to the number of CPUs
 
 	// SetAside returns the accounts whose links are no longer brought up to date: their alerts hold. Defaults to none.

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -28,28 +30,72 @@ func Queries(g *rules.Group) (queries []string) {
 	return queries
 }
 
-// Evaluate runs one tick and returns the entry that accounts for it, which Append stores. Nothing changed where it returns an
-// error, so it can be repeated.
-func (e *Engine) Evaluate(ctx context.Context, l *Ledger, tick Tick) (entry alert.Entry, err error) {
-	entry = alert.Entry{Group: l.Group.Name, N: l.n + 1, Writer: e.attempt(), Tick: tick.At, At: tick.At.Add(-l.Group.EvalDelay), Status: tick.Status, Reason: tick.Reason}
-	if tick.Status == alert.TickMissed {
-		return entry, nil
-	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("evaluating group %s: %w", l.Group.Name, err)
+// Evaluate runs one tick and yields the entries that account for it, each of which the caller appends before it asks for the next: one, or
+// several where more changed than one entry holds, of which the last is the tick itself. An error is the last that is yielded. A tick
+// that was not appended to its end can be repeated: what its first entries say has changed then, and what they do not say follows.
+func (e *Engine) Evaluate(ctx context.Context, l *Ledger, tick Tick) iter.Seq2[alert.Entry, error] {
+	return func(yield func(alert.Entry, error) bool) {
+		at := tick.At.Add(-l.Group.EvalDelay)
+		whole := alert.Entry{Group: l.Group.Name, Tick: tick.At, At: at, Status: tick.Status, Reason: tick.Reason}
+		var seen []observation
+		var err error
+		if tick.Status != alert.TickMissed {
+			seen, whole.Runs, err = e.look(ctx, l, at)
 		}
-	}()
-	defer recovered(&err)
-	seen, runs, err := e.look(ctx, l, entry.At)
-	if err != nil {
-		return entry, err
+		var left *decided
+		for over := false; !over; {
+			var entry alert.Entry
+			if err == nil {
+				entry, left, err = e.entry(ctx, l, whole, tick, seen, left)
+			}
+			if err != nil {
+				yield(entry, fmt.Errorf("evaluating group %s: %w", l.Group.Name, err))
+				return
+			}
+			over = !yield(entry, nil) || entry.Status != alert.TickPart
+		}
 	}
-	entry.Runs = runs
+}
+
+// entry is the next one of a tick: what is left of it, or as much of that as an entry holds. It returns what is left then.
+func (e *Engine) entry(ctx context.Context, l *Ledger, whole alert.Entry, tick Tick, seen []observation, left *decided) (entry alert.Entry, _ *decided, err error) {
+	defer recovered(&err)
+	entry = whole
+	entry.N, entry.Writer, entry.Runs = l.n+1, e.attempt(), slices.Clone(whole.Runs)
+	if tick.Status == alert.TickMissed {
+		return entry, nil, nil
+	}
 	step := e.lifecycle(l, entry.At)
 	step.unattended = tick.Unattended
-	return entry, e.conclude(ctx, l, &entry, step, seen)
+	left, err = e.conclude(ctx, l, &entry, step, slices.Clone(seen), left)
+	return entry, left, err
 }
+
+// decided is what a tick changes, and which rules are at fault.
+type decided struct {
+	changes []alert.Transition
+	faults  map[string]error
+}
+
+// first are as many changes as an entry holds, and what is left: nil where nothing is.
+func (d *decided) first(most int) (some []alert.Transition, left *decided) {
+	if len(d.changes) <= most {
+		return d.changes, nil
+	}
+	return slices.Clone(d.changes[:most]), &decided{d.changes[most:], d.faults}
+}
+
+// part makes an entry one that more follow of the same tick: the group goes on from the tick before.
+func (l *Ledger) part(entry *alert.Entry, left int) {
+	entry.Reason = fmt.Sprintf("%d changes of the tick %s, %d follow", len(entry.Transitions), entry.Tick.UTC().Format(time.RFC3339), left)
+	entry.Tick, entry.Status, entry.Runs = l.last, alert.TickPart, nil
+	for i := range entry.Transitions {
+		entry.Transitions[i].Part = true
+	}
+}
+
+// changesOfAPart bounds the memory that an entry takes: an alert with its evidence can have as many bytes as a record may.
+const changesOfAPart = 2_000
 
 // look asks every rule. A rule that fails is seen as failed; an error is an outage.
 func (e *Engine) look(ctx context.Context, l *Ledger, at time.Time) ([]observation, []alert.Run, error) {
@@ -133,6 +179,14 @@ func (e *Engine) lifecycle(l *Ledger, at time.Time) lifecycle {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	step := lifecycle{at: at, zone: l.Schedule.Zone, maximum: l.Group.OwnerWeeklyMaximum, holdoutShare: e.HoldoutShare, retired: e.retired}
+	for fingerprint, by := range l.said {
+		if by.Equal(at) {
+			if step.said == nil {
+				step.said = map[string]bool{}
+			}
+			step.said[fingerprint] = true
+		}
+	}
 	if e.SetAside != nil {
 		step.aside = e.SetAside()
 	}
@@ -145,25 +199,28 @@ func (e *Engine) lifecycle(l *Ledger, at time.Time) lifecycle {
 // conclude turns what was seen into transitions and fixes what is published. An alert that cannot be concluded from, or written,
 // holds, and its rule is at fault: neither its other alerts nor the ticks after this one wait for it. Where one could not be written it
 // is decided without it, for it counted in what its owner is told.
-func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, step lifecycle, seen []observation) error {
-	for {
-		changes, faults, err := step.guarded(l.before, l.Group.Rules, seen)
-		if err != nil {
-			blameAll(entry, err)
-			return nil
+func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, step lifecycle, seen []observation, d *decided) (left *decided, err error) {
+	for ; ; d = nil {
+		if d == nil {
+			d = &decided{}
+			if d.changes, d.faults, err = step.guarded(l.before, l.Group.Rules, seen); err != nil {
+				blameAll(entry, err)
+				return nil, nil
+			}
 		}
-		entry.Transitions = changes
+		entry.Transitions, left = d.first(cmp.Or(e.Part, changesOfAPart))
 		unwritten, bad, err := e.encode(ctx, l, entry)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		again := len(unwritten) > 0 || len(bad) > 0
+		faults := maps.Clone(d.faults)
 		maps.Copy(faults, unwritten)
 		for i, o := range seen {
 			for fingerprint, err := range bad[o.rule.Name] {
 				if o.bad[fingerprint] != nil { // it was to hold: to decide again would not end
 					blameAll(entry, err)
-					return nil
+					return nil, nil
 				}
 			}
 			seen[i] = o.without(bad[o.rule.Name])
@@ -171,7 +228,7 @@ func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, st
 		}
 		for _, rows := range bad { // of a rule that is gone
 			blameAll(entry, rows)
-			return nil
+			return nil, nil
 		}
 		for i, o := range seen {
 			err := faults[o.rule.Name]
@@ -186,10 +243,13 @@ func (e *Engine) conclude(ctx context.Context, l *Ledger, entry *alert.Entry, st
 		}
 		for _, err := range unwritten { // of a rule that is gone, or of what a failed one still has to tell
 			blameAll(entry, err)
-			return nil
+			return nil, nil
 		}
 		if !again {
-			return nil
+			if left != nil {
+				l.part(entry, len(left.changes))
+			}
+			return left, nil
 		}
 	}
 }

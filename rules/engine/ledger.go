@@ -21,6 +21,7 @@ type Ledger struct {
 	n        int64
 	last     time.Time // the last tick accounted for
 	before   prior
+	said     map[string]time.Time // alerts whose latest change stands in a part of a tick -> the instant that the tick looked from
 	answered map[string]time.Time // feedback that this process answered, and when
 	overload int                  // times that the warehouse answered the tick at hand with "not now"
 }
@@ -91,14 +92,15 @@ func (e *Engine) Retire(ctx context.Context, ledgers []*Ledger, now time.Time) (
 		if !gone.open() { // where nothing is open, there is nothing to say
 			continue
 		}
-		entry, err := e.Evaluate(ctx, gone, Tick{At: now, Status: alert.TickRun, Reason: "the group was removed"})
-		if err == nil {
-			err = e.Append(ctx, gone, entry)
+		for entry, err := range e.Evaluate(ctx, gone, Tick{At: now, Status: alert.TickRun, Reason: "the group was removed"}) {
+			if err == nil {
+				err = e.Append(ctx, gone, entry)
+			}
+			if err != nil {
+				return entries, err
+			}
+			entries = append(entries, entry)
 		}
-		if err != nil {
-			return entries, err
-		}
-		entries = append(entries, entry)
 	}
 	return entries, nil
 }
@@ -118,7 +120,7 @@ func (e *Engine) load(ctx context.Context, l *Ledger) (alert.Entry, error) {
 	if err != nil {
 		return last, fmt.Errorf("reading the alert log of group %s: %w", l.Group.Name, err)
 	}
-	l.n, l.before = last.N, make(prior, len(transitions))
+	l.n, l.before, l.said = last.N, make(prior, len(transitions)), nil
 	if last.N > 0 {
 		l.last = last.Tick
 	}
@@ -133,6 +135,12 @@ func (l *Ledger) remember(transitions []alert.Transition) {
 		}
 		t.Value, t.Headers = nil, nil // the log keeps them; here they would only weigh
 		l.before[t.Fingerprint] = t
+		if delete(l.said, t.Fingerprint); t.Part {
+			if l.said == nil {
+				l.said = map[string]time.Time{}
+			}
+			l.said[t.Fingerprint] = t.At
+		}
 	}
 }
 
@@ -141,7 +149,7 @@ func (l *Ledger) remember(transitions []alert.Transition) {
 // that we do not lead.
 func (e *Engine) Append(ctx context.Context, l *Ledger, entry alert.Entry) (err error) {
 	defer func() {
-		if err == nil && entry.Status != alert.TickFeedback { // the tick at hand is over
+		if err == nil && entry.Status.Accounts() { // the tick at hand is over
 			l.overload = 0
 		}
 	}()

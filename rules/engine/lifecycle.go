@@ -80,6 +80,7 @@ type lifecycle struct {
 	maximum      int // of alerts that an owner is told of in a week; 0: none
 	holdoutShare float64
 	retired      map[string]int  // episodes that fingerprints had in other groups, where their rule stood before
+	said         map[string]bool // alerts whose change of this tick stands in the log already
 	aside        map[string]bool // accounts whose links are no longer brought up to date: their alerts hold
 }
 
@@ -95,17 +96,18 @@ func (l lifecycle) guarded(before prior, group []*rules.Rule, seen []observation
 // accounts that are set aside hold too.
 func (l lifecycle) step(before prior, group []*rules.Rule, seen []observation) (out []alert.Transition, faults map[string]error) {
 	emit := func(t alert.Transition, changed bool) {
-		if changed {
+		if changed && !l.said[t.Fingerprint] {
 			out = append(out, l.made(t))
 		}
 	}
 	faults = map[string]error{}
 	present := map[string]bool{}
-	held := map[string]bool{}         // alerts of bad rows: nothing is told of them, also nothing that is owed
+	held := map[string]bool{}         // nothing is told of these alerts, also nothing that is owed
 	quiet := map[string]observation{} // rules whose absent rows mean something
+	maps.Copy(held, l.said)
 	if len(l.aside) > 0 {
 		for fingerprint, was := range before {
-			held[fingerprint] = l.aside[was.AccountID]
+			held[fingerprint] = held[fingerprint] || l.aside[was.AccountID]
 		}
 	}
 	for _, o := range seen {

@@ -161,11 +161,15 @@ func (r *life) tick(ctx context.Context, l *engine.Ledger, due time.Time) error 
 		return err
 	}
 	return dial.Retry(ctx, dial.Pause{First: time.Second / 2, Longest: 30 * time.Second}, func() error {
-		entry, err := r.engine.Evaluate(ctx, l, engine.Tick{At: due, Status: alert.TickRun})
-		if err != nil {
-			return err
+		for entry, err := range r.engine.Evaluate(ctx, l, engine.Tick{At: due, Status: alert.TickRun}) {
+			if err != nil {
+				return err
+			}
+			if err := r.engine.Append(ctx, l, entry); err != nil {
+				return err
+			}
 		}
-		return r.engine.Append(ctx, l, entry)
+		return nil
 	}, func(f dial.Failure) bool { return r.engine.Outage(f.Err) })
 }
 

@@ -179,14 +179,18 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 		}
 		for _, l := range ledgers {
 			now = instant.At.Add(l.Group.EvalDelay)
-			entry, err := e.Evaluate(ctx, l, engine.Tick{At: now, Status: alert.TickRun})
-			if err == nil {
-				err = e.Append(ctx, l, entry)
+			var all alert.Entry
+			for entry, err := range e.Evaluate(ctx, l, engine.Tick{At: now, Status: alert.TickRun}) {
+				if err == nil {
+					err = e.Append(ctx, l, entry)
+				}
+				if err != nil {
+					return nil, err
+				}
+				entry.Transitions = slices.Concat(all.Transitions, entry.Transitions)
+				all = entry
 			}
-			if err != nil {
-				return nil, err
-			}
-			for _, run := range entry.Runs {
+			for _, run := range all.Runs {
 				switch run.Status {
 				case alert.RunError:
 					failures = append(failures, fmt.Sprintf("at %s: rule %s failed: %s", stamp(instant.At), run.Rule, run.Error))
@@ -194,7 +198,7 @@ func play(ctx context.Context, set *rules.Set, c rules.TestCase, scratch Scratch
 					noData = append(noData, run)
 				}
 			}
-			standing = append(standing, stands(l, entry, reached)...)
+			standing = append(standing, stands(l, all, reached)...)
 		}
 		failures = append(failures, compare(instant, standing, noData)...)
 	}

@@ -65,7 +65,7 @@ const (
 	partUpkeep  = "upkeep"
 )
 
-var parts = []string{partDeals, partTickets, partDelay, partOutage, partUpkeep, partBacktest, partAccount}
+var parts = []string{partDeals, partTickets, partDelay, partOutage, partUpkeep, partBacktest, partAccount, partFirst}
 
 func readOptions(args []string) (options, error) {
 	var o options
@@ -155,6 +155,8 @@ func (o options) measurePart(ctx context.Context, part string, s *servers) error
 		return s.delay(ctx, 60)
 	case partOutage:
 		return s.outage(ctx, o.outage)
+	case partFirst:
+		return s.first(ctx)
 	case partAccount:
 		return s.account(ctx)
 	case partBacktest:

@@ -27,6 +27,8 @@ var oddFacts = subject{"odd-facts", "one odd fact or one large client does not s
 	{"and the others do not move", "true", says("account", "links of the others unmoved", "true")},
 	{"the slowest tick then", "at most 10 s", figure("account", `slowest ([\d.]+)`, 1, 10)},
 	{"memory: a rule that returns too many rows fails, and its alerts hold", "TestARuleMayNotReturnTooManyRows passes", passes("./warehouse", "TestARuleMayNotReturnTooManyRows")},
+	{"memory: parts of a tick say what the whole says, also over restarts", "TestRestartsChangeNothing passes", passes("./pipeline", "TestRestartsChangeNothing")},
+	{"memory: first ticks over 30,000 hard deals", "at most 300 MB", figure("first", `whole pipeline: (\d+) MB`, 0, 300)},
 	{"time: a fact is not known ahead of the clock", "TestAFactIsNotKnownAheadOfTheClock passes", passes("./consumers", "TestAFactIsNotKnownAheadOfTheClock")},
 	{"time: feedback is not before its alert", "TestFeedbackIsNotBeforeItsAlert passes", passes("./rules/engine", "TestFeedbackIsNotBeforeItsAlert")},
 	{"Alertmanager: thousands of alerts stand, and are told again", "TestAlertmanagerHoldsThousandsOfAlerts passes", passes("./publish", "TestAlertmanagerHoldsThousandsOfAlerts")},
