@@ -41,6 +41,8 @@ type Record struct {
 	Key     []byte
 	Value   []byte
 	Headers []Header
+	// Fault says why there is nothing of the record but where it stands; then it may stand for the others of its batch too. Else nil.
+	Fault *churn.Rejection
 }
 
 // FetchLimits bound what one fetch asks for.
@@ -48,6 +50,8 @@ type FetchLimits struct {
 	MinBytes int           // the broker answers when it has so many bytes ...
 	MaxWait  time.Duration // ... or after this long
 	MaxBytes int           // at most so many bytes, but always at least one batch
+
+	MaxRecord int // bytes of a record once it is inflated; of a larger one only its place is told. Defaults to 64 MiB
 }
 
 // PartitionReader reads one partition: committed records only, from explicit offsets. It dials when first used and again
@@ -59,6 +63,28 @@ type PartitionReader struct {
 	conn        net.Conn
 	in          *bufio.Reader
 	correlation int32
+	poison      poison
+}
+
+// poison is a batch that could not be read.
+type poison struct {
+	base  int64
+	times int
+}
+
+// poisonTries is how often a batch is fetched before it counts as one that nobody can read: what was damaged on its way is not.
+const poisonTries = 3
+
+// met counts a failure to read the batch at an offset, and reports whether that is enough.
+func (p *poison) met(base int64) bool {
+	if p == nil {
+		return false
+	}
+	if p.base != base {
+		*p = poison{base: base}
+	}
+	p.times++
+	return p.times >= poisonTries
 }
 
 // Reader returns a reader of the partition; nothing is dialled yet.
@@ -74,6 +100,8 @@ type Fetched struct {
 	Next int64
 
 	partition churn.TopicPartition
+	maxRecord int
+	poison    *poison // of the reader
 	aborted   []abortedTransaction
 	batches   []byte
 }
@@ -119,6 +147,9 @@ func (c *Connection) Read(ctx context.Context, tp churn.TopicPartition, within R
 			for record, err := range fetched.Records() {
 				if err == nil && record.Offset >= within.End {
 					return
+				}
+				if err == nil && record.Fault != nil {
+					record, err = nil, fmt.Errorf("reading %s at offset %d: %w", tp, record.Offset, record.Fault)
 				}
 				if !yield(record, err) || err != nil {
 					return
@@ -217,7 +248,7 @@ func (r *PartitionReader) parse(answer []byte, offset int64) (*Fetched, error) {
 	c.int32() // throttled: the broker has already waited
 	code := c.int16()
 	c.int32() // session
-	f := &Fetched{partition: r.partition, Next: offset}
+	f := &Fetched{partition: r.partition, maxRecord: r.limits.MaxRecord, poison: &r.poison, Next: offset}
 	if topics := c.int32(); code == 0 && topics == 1 {
 		c.take(int(c.int16()))
 		c.int32() // partitions: the one asked for

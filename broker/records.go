@@ -1,27 +1,20 @@
 package broker
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"iter"
 	"slices"
 	"time"
-
-	"github.com/segmentio/kafka-go/compress"
 
 	"github.com/aftershock/aftershock/churn"
 )
 
 const (
-	batchHeader = 61 // bytes of a batch before its records
-	// inflatedLimit bounds what one compressed batch may grow to.
-	inflatedLimit = 512 << 20
-
+	batchHeader            = 61 // bytes of a batch before its records
 	attributeAppendTime    = 1 << 3
 	attributeTransactional = 1 << 4
 	attributeControl       = 1 << 5
@@ -72,7 +65,11 @@ func (f *Fetched) walk(yield func(*Record, error) bool) error {
 			delete(abortedNow, b.producer) // a marker ends the producer's transaction, whichever way
 		case b.attributes&attributeTransactional != 0 && abortedNow[b.producer]:
 		default:
-			if more, err := b.walk(&record, f, yield); err != nil || !more {
+			more, err := b.walk(&record, f, yield)
+			if err != nil && f.poison.met(b.base) {
+				more, err = b.poisonous(&record, f, err, yield), nil
+			}
+			if err != nil || !more {
 				return err
 			}
 		}
@@ -117,28 +114,27 @@ func readBatch(data []byte) (b batch, rest []byte, complete bool, err error) {
 
 // walk yields the batch's records. more is false where the loop broke off.
 func (b *batch) walk(record *Record, f *Fetched, yield func(*Record, error) bool) (more bool, err error) {
-	data, err := b.inflate()
+	in, err := b.open(f.maxRecord)
 	if err != nil {
 		return false, fmt.Errorf("inflating a batch of %s at offset %d: %w", f.partition, b.base, err)
 	}
-	c := cursor{left: data}
+	defer in.close()
 	for range b.count {
-		r := cursor{left: c.take(int(c.varint()))}
+		data, size, err := in.next()
+		if err != nil {
+			return false, fmt.Errorf("reading a batch of %s at offset %d: %w", f.partition, f.Next, err)
+		}
+		r := cursor{left: data}
 		r.int8() // attributes: unused
 		stamp := b.first + r.varint()
 		record.Offset = b.base + r.varint()
-		record.Key = r.varbytes()
-		record.Value = r.varbytes()
-		record.Headers = nil
-		if n := r.varint(); n > 0 && n <= int64(len(r.left))/2 { // each takes two bytes at least
-			record.Headers = make([]Header, n)
-			for i := range record.Headers {
-				record.Headers[i] = Header{Key: string(r.varbytes()), Value: r.varbytes()}
-			}
-		} else if n != 0 {
-			r.bad = true
+		record.Key, record.Value, record.Headers, record.Fault = nil, nil, nil, nil
+		if size > len(data) {
+			record.Fault = &churn.Rejection{Code: churn.CodeUnreadable, Reason: fmt.Sprintf("the record has %d bytes once it is inflated, and %d are the most: it stands in its topic", size, in.most)}
+		} else {
+			record.content(&r)
 		}
-		if c.bad || r.bad {
+		if r.bad {
 			return false, fmt.Errorf("reading a batch of %s at offset %d: a record ends early", f.partition, f.Next)
 		}
 		if record.Offset < f.Next { // a batch may begin before the offset that was asked for
@@ -156,30 +152,27 @@ func (b *batch) walk(record *Record, f *Fetched, yield func(*Record, error) bool
 	return true, nil
 }
 
-func (b *batch) inflate() ([]byte, error) {
-	compression := compress.Compression(b.attributes & 7)
-	if compression == compress.None {
-		return b.records, nil
-	}
-	codec := compression.Codec()
-	if codec == nil {
-		return nil, fmt.Errorf("compression %d is unknown", compression)
-	}
-	if compression == compress.Snappy {
-		if err := checkSnappy(b.records); err != nil {
-			return nil, err
+// content reads key, value and headers.
+func (record *Record) content(r *cursor) {
+	record.Key = r.varbytes()
+	record.Value = r.varbytes()
+	if n := r.varint(); n > 0 && n <= int64(len(r.left))/2 { // each takes two bytes at least
+		record.Headers = make([]Header, n)
+		for i := range record.Headers {
+			record.Headers[i] = Header{Key: string(r.varbytes()), Value: r.varbytes()}
 		}
+	} else if n != 0 {
+		r.bad = true
 	}
-	in := codec.NewReader(bytes.NewReader(b.records))
-	defer in.Close()
-	var out bytes.Buffer
-	out.Grow(4 * len(b.records))
-	if n, err := out.ReadFrom(io.LimitReader(in, inflatedLimit+1)); err != nil {
-		return nil, err
-	} else if n > inflatedLimit {
-		return nil, fmt.Errorf("it grows beyond %d bytes", inflatedLimit)
-	}
-	return out.Bytes(), nil
+}
+
+// poisonous yields one record without content in the place of what is left of a batch that cannot be read.
+func (b *batch) poisonous(record *Record, f *Fetched, why error, yield func(*Record, error) bool) (more bool) {
+	*record = Record{Position: record.Position, Fault: &churn.Rejection{
+		Code: churn.CodeUnreadable, Reason: fmt.Sprintf("the records from offset %d to %d cannot be read, and stand in their topic: %s", f.Next, b.last, why),
+	}}
+	record.Offset, record.Time = max(f.Next, b.base), time.UnixMilli(b.stamp).UTC()
+	return yield(record, nil)
 }
 
 // cursor reads big-endian fields; reading past the end sets bad and gives zeros.

@@ -2,8 +2,15 @@ package broker
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/segmentio/kafka-go/compress"
 
 	"github.com/aftershock/aftershock/churn"
 )
@@ -106,4 +113,103 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// batchOf is a batch from offset base on, one record for each value.
+func batchOf(t *testing.T, codec compress.Compression, base int64, values ...[]byte) []byte {
+	var records []byte
+	for i, value := range values {
+		record := binary.AppendVarint(binary.AppendVarint([]byte{0}, 0), int64(i))
+		record = append(binary.AppendVarint(binary.AppendVarint(record, -1), int64(len(value))), value...)
+		record = binary.AppendVarint(record, 0)
+		records = append(binary.AppendVarint(records, int64(len(record))), record...)
+	}
+	return batchWith(codec, base, len(values), deflated(t, byte(codec), records))
+}
+
+// batchWith is a batch that says that it holds so many records.
+func batchWith(codec compress.Compression, base int64, count int, records []byte) []byte {
+	b := append(make([]byte, batchHeader, batchHeader+len(records)), records...)
+	be := binary.BigEndian
+	be.PutUint64(b[0:], uint64(base))
+	be.PutUint32(b[8:], uint32(len(b)-12))
+	b[16] = 2
+	be.PutUint16(b[21:], uint16(codec))
+	be.PutUint32(b[23:], uint32(count-1))
+	be.PutUint32(b[57:], uint32(count))
+	sign(b)
+	return b
+}
+
+func recordsOf(f *Fetched) (out []string, err error) {
+	for r, failure := range f.Records() {
+		switch {
+		case failure != nil:
+			err = failure
+		case r.Fault != nil:
+			out = append(out, fmt.Sprintf("%d %s: %d bytes", r.Offset, r.Fault, len(r.Value)))
+		default:
+			out = append(out, fmt.Sprintf("%d %s", r.Offset, r.Value))
+		}
+	}
+	return out, err
+}
+
+// A few kilobytes that become megabytes take no more memory than a record may, and the records around them are read.
+func TestALargeRecordIsToldAndPassedOver(t *testing.T) {
+	large := make([]byte, 48<<20)
+	for _, codec := range []compress.Compression{compress.Gzip, compress.Snappy, compress.Lz4, compress.Zstd} {
+		t.Run(codec.String(), func(t *testing.T) {
+			batch := batchOf(t, codec, 7, []byte("before"), large, []byte("after"))
+			if len(batch) > 8<<20 {
+				t.Fatalf("%d bytes", len(batch))
+			}
+			f := &Fetched{batches: append(batch, batchOf(t, codec, 10, []byte("next"))...), Next: 7, maxRecord: 1 << 20}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			got, err := recordsOf(f)
+			runtime.ReadMemStats(&after)
+			want := []string{"7 before", "8 unreadable: the record has 50331657 bytes once it is inflated, and 1048576 are the most: it stands in its topic: 0 bytes", "9 after", "10 next"}
+			if diff := cmp.Diff(want, got); diff != "" || err != nil || f.Next != 11 {
+				t.Errorf("%v, next %d\n%s", err, f.Next, diff)
+			}
+			if asked := after.TotalAlloc - before.TotalAlloc; asked > 24<<20 {
+				t.Errorf("it took %d bytes", asked)
+			}
+		})
+	}
+}
+
+// A batch that cannot be read is tried again, and then named and passed over: what is behind it must not wait for ever.
+func TestABatchThatNobodyCanReadIsPassedOver(t *testing.T) {
+	window := []byte{0x28, 0xB5, 0x2F, 0xFD, 0x00, (29 - 10) << 3, 0x43, 0, 0, 'a'} // asks for 512 MiB
+	for name, bad := range map[string][]byte{
+		"a large window": batchWith(compress.Zstd, 5, 3, window),
+		"no such codec":  batchWith(7, 5, 3, []byte("x")),
+		"fewer records":  batchWith(compress.None, 5, 3, nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var reader PartitionReader
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for try := 1; try <= poisonTries; try++ {
+				f := &Fetched{batches: append(slices.Clone(bad), batchOf(t, compress.None, 8, []byte("next"))...), Next: 5, poison: &reader.poison}
+				got, err := recordsOf(f)
+				if try < poisonTries {
+					if err == nil || len(got) > 0 || f.Next != 5 {
+						t.Errorf("try %d: %v, %q, next %d", try, err, got, f.Next)
+					}
+					continue
+				}
+				if err != nil || len(got) != 2 || f.Next != 9 || got[1] != "8 next" ||
+					!strings.HasPrefix(got[0], "5 unreadable: the records from offset 5 to 7 cannot be read, and stand in their topic: ") {
+					t.Errorf("%v, %q, next %d", err, got, f.Next)
+				}
+			}
+			runtime.ReadMemStats(&after)
+			if asked := after.TotalAlloc - before.TotalAlloc; asked > 32<<20 {
+				t.Errorf("it took %d bytes", asked)
+			}
+		})
+	}
 }

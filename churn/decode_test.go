@@ -25,8 +25,8 @@ var decoders = map[string]func([]byte, time.Time) (any, error){
 
 // notDecoded are the codes that other parts give, and those that one type has no field for.
 var notDecoded = map[string][]Code{
-	"deal":   {CodeBadHeader, CodeRefusedByStore},
-	"ticket": {CodeBadHeader, CodeRefusedByStore, CodeBadMoney, CodeBadInterval},
+	"deal":   {CodeBadHeader, CodeRefusedByStore, CodeUnreadable},
+	"ticket": {CodeBadHeader, CodeRefusedByStore, CodeUnreadable, CodeBadMoney, CodeBadInterval},
 }
 
 // Each testdata/decode/TYPE/CODE.CASE.bad.json must be refused with its CODE and with its line of TYPE/messages.txt, and every

@@ -23,6 +23,7 @@ const (
 	CodeTextTooLong       Code = "text_too_long"      // a text of more than 1 MiB, or an id or name of more than 1 KiB
 	CodeUnsupportedSchema Code = "unsupported_schema" // a schema_version that this build does not know
 	CodeBadHeader         Code = "bad_header"         // a CloudEvents or aftershock-known-at header that cannot be read
+	CodeUnreadable        Code = "unreadable"         // a record that is too large once it is inflated, or a batch that cannot be read
 	CodeRefusedByStore    Code = "refused_by_store"   // the warehouse refused this very row
 )
 

@@ -126,6 +126,32 @@ func TestTheLargestRecordFitsAsDeadLetter(t *testing.T) {
 	})
 }
 
+// A record that is small on its way and large once it is inflated is named in a dead letter, and those behind it go on.
+func TestWhatInflatesTooFarBecomesADeadLetter(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
+		writer := &kafka.Writer{Addr: conn.Address(), Transport: conn.Transport(), RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond,
+			BatchBytes: 64 << 20, Compression: kafka.Zstd, Topic: conn.Topics().Tickets, Balancer: kafka.BalancerFunc(func(kafka.Message, ...int) int { return 0 })}
+		defer writer.Close()
+		err := writer.WriteMessages(within(t), kafka.Message{Value: ticket("before")},
+			kafka.Message{Key: []byte("k"), Value: make([]byte, 2*conn.Topics().MaxRecordBytes)}, kafka.Message{Value: ticket("after")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := newMemory()
+		if err := newConsumers(t, conn, store).RunUntilIdle(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		letters := readAll(t, conn, conn.Topics().DeadLetter)
+		if len(letters) != 1 || len(letters[0].Value) > 0 || header(letters[0], "aftershock-code") != string(churn.CodeUnreadable) ||
+			header(letters[0], "aftershock-offset") != "1" || !strings.Contains(header(letters[0], "aftershock-reason"), "8388608 are the most") {
+			t.Errorf("dead letters: %+v", letters)
+		}
+		if len(store.tickets) != 2 || len(store.rejected) != 1 {
+			t.Errorf("%d tickets and %d rejections are stored", len(store.tickets), len(store.rejected))
+		}
+	})
+}
+
 func TestGuiltyRowsAreFoundAndTheRestLives(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, conn *broker.Connection) {
 		store := newMemory()

@@ -32,7 +32,7 @@ func (e Enrichment) TicketEvent(record *broker.Record) (churn.TicketEvent, *chur
 }
 
 func (e Enrichment) deal(record *broker.Record, into *churn.DealEvent) *churn.Rejection {
-	occurredAt, knownAt, rejection := broker.ReadHeaders(record.Headers)
+	occurredAt, knownAt, rejection := readHeaders(record)
 	if rejection != nil {
 		return rejection
 	}
@@ -46,7 +46,7 @@ func (e Enrichment) deal(record *broker.Record, into *churn.DealEvent) *churn.Re
 }
 
 func (e Enrichment) ticket(record *broker.Record, into *churn.TicketEvent) *churn.Rejection {
-	occurredAt, knownAt, rejection := broker.ReadHeaders(record.Headers)
+	occurredAt, knownAt, rejection := readHeaders(record)
 	if rejection != nil {
 		return rejection
 	}
@@ -61,7 +61,7 @@ func (e Enrichment) ticket(record *broker.Record, into *churn.TicketEvent) *chur
 
 // feedback turns a record into feedback. There is nothing to enrich.
 func feedback(record *broker.Record, into *churn.FeedbackEvent) *churn.Rejection {
-	occurredAt, knownAt, rejection := broker.ReadHeaders(record.Headers)
+	occurredAt, knownAt, rejection := readHeaders(record)
 	if rejection != nil {
 		return rejection
 	}
@@ -71,6 +71,14 @@ func feedback(record *broker.Record, into *churn.FeedbackEvent) *churn.Rejection
 	}
 	into.Stamp = stampOf(record, knownAt)
 	return nil
+}
+
+// readHeaders reads what the headers say of a record, or says why there is no record to read.
+func readHeaders(record *broker.Record) (occurredAt, knownAt time.Time, rejection *churn.Rejection) {
+	if record.Fault != nil {
+		return occurredAt, knownAt, record.Fault
+	}
+	return broker.ReadHeaders(record.Headers)
 }
 
 func stampOf(record *broker.Record, knownAt time.Time) churn.Stamp {

@@ -25,7 +25,7 @@ type partition[E any] struct {
 // fetch reads the partition and hands its records over in pieces, until live ends. A broker that is away is waited for.
 func (p *partition[E]) fetch(live context.Context) error {
 	c := p.lane.consumers
-	reader := c.Kafka.Reader(p.tp, broker.FetchLimits{MinBytes: c.Config.FetchMinBytes, MaxWait: c.Config.FetchMaxWait, MaxBytes: c.Config.FetchMaxBytes})
+	reader := c.Kafka.Reader(p.tp, broker.FetchLimits{MinBytes: c.Config.FetchMinBytes, MaxWait: c.Config.FetchMaxWait, MaxBytes: c.Config.FetchMaxBytes, MaxRecord: c.Kafka.Topics().MaxRecordBytes})
 	defer reader.Close()
 	p.current = p.lane.piece(p.tp)
 	defer func() { p.lane.release(p.current) }()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -280,6 +281,48 @@ func TestCatchUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Ticks that were stored by a clock that was a year ahead, and a clock that is set back, silence no group until then.
+func TestALedgerAheadOfTheClockGoesOnFromNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := load(t, `groups: [{name: g, schedule: "0 * * * *", rules: [{alert: A, query: qa, identity: [account_id]}]}]`)
+		log := &engine.MemoryLog{}
+		begun := time.Now() // the bubble begins at midnight
+		if _, err := log.Append(t.Context(), alert.Entry{Group: "g", N: 1, Writer: "before", Tick: begun.AddDate(1, 0, 0), Status: alert.TickRun}); err != nil {
+			t.Fatal(err)
+		}
+		registry := prometheus.NewRegistry()
+		e := evaluating(set, &fake{}, log)
+		e.since, e.metrics = begun, newMetrics(registry)
+		e.clock = func() time.Time {
+			if now := time.Now(); now.Before(begun.Add(150 * time.Minute)) {
+				return now
+			}
+			return time.Now().AddDate(0, 0, -2)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Hour)
+		defer cancel()
+		if err := e.run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, entry := range log.Entries("g")[1:] {
+			got = append(got, fmt.Sprintf("%+.0fh %s", entry.Tick.Sub(begun).Hours(), entry.Status))
+		}
+		if want := "+1h run, +2h run, -45h run, -44h run, -43h run"; strings.Join(got, ", ") != want {
+			t.Errorf("%s, want %s", strings.Join(got, ", "), want)
+		}
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			if family.GetName() == "aftershock_tick_ledger_ahead_total" && family.GetMetric()[0].GetCounter().GetValue() != 2 {
+				t.Errorf("it was told %v times", family.GetMetric())
+			}
+		}
+	})
 }
 
 func TestAnOutageIsWaitedOut(t *testing.T) {

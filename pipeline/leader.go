@@ -49,12 +49,13 @@ type known interface {
 type ruleGroup struct {
 	mu sync.Mutex
 	*engine.Ledger
+	since time.Time // where the clock was set back: ticks due from here on are attended too
 }
 
 // follow is the loop of one group.
 func (v *evaluation) follow(ctx context.Context, g *ruleGroup) error {
 	for {
-		due, now := g.Next(), v.clock()
+		due, now := v.due(g)
 		switch {
 		case due.IsZero():
 			<-ctx.Done()
@@ -71,9 +72,28 @@ func (v *evaluation) follow(ctx context.Context, g *ruleGroup) error {
 	}
 }
 
+// due is the tick to account for next, and the time. A ledger that is ahead of the clock goes on from now.
+func (v *evaluation) due(g *ruleGroup) (due, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now = v.clock()
+	last := g.Last()
+	if ahead := g.Rewind(now); ahead > 0 {
+		g.since = now
+		v.metrics.ahead.WithLabelValues(g.Group.Name).Inc()
+		slog.Error("the last tick in the log lies ahead of our clock: one of the two clocks is or was wrong; going on from now",
+			"group", g.Group.Name, "last_tick", last, "ahead", ahead.Round(time.Second))
+	}
+	return g.Next(), now
+}
+
 // account evaluates a due tick or records it as missed, by the group's catch_up, until that is stored.
 func (v *evaluation) account(ctx context.Context, g *ruleGroup, due, now time.Time, patient bool) error {
-	tick := g.Plan(due, v.since, now)
+	since := v.since
+	if !g.since.IsZero() && g.since.Before(since) {
+		since = g.since
+	}
+	tick := g.Plan(due, since, now)
 	tick.Unattended = tick.Unattended && !v.notifyAll
 	return v.retry(ctx, g.Group.Name, patient, func() error { return v.tick(ctx, g, tick) })
 }

@@ -19,6 +19,7 @@ type metrics struct {
 	runs        *prometheus.CounterVec
 	alerts      *prometheus.CounterVec
 	retries     *prometheus.CounterVec
+	ahead       *prometheus.CounterVec
 
 	rulesRefused prometheus.Gauge
 }
@@ -32,11 +33,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		tickLag:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "aftershock_tick_lag_seconds", Help: "From the last tick to the end of its evaluation."}, []string{"group"}),
 		runs:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_rule_runs_total", Help: "Evaluations of a rule, by how they ended."}, []string{"rule", "status"}),
 		alerts:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_alert_transitions_total", Help: "Transitions of alerts, by rule and state."}, []string{"rule", "state"}),
+		ahead:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_tick_ledger_ahead_total", Help: "Times that the last tick of a group lay ahead of the clock, and the group went on from now."}, []string{"group"}),
 		retries:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "aftershock_tick_retries_total", Help: "Attempts at a tick that failed and were repeated."}, []string{"group"}),
 
 		rulesRefused: prometheus.NewGauge(prometheus.GaugeOpts{Name: "aftershock_rules_refused", Help: "1 while changed rule files are refused and the old rules go on."}),
 	}
-	r.MustRegister(m.ticks, m.tickSeconds, m.tickLag, m.runs, m.alerts, m.retries, m.rulesRefused)
+	r.MustRegister(m.ticks, m.tickSeconds, m.tickLag, m.runs, m.alerts, m.retries, m.ahead, m.rulesRefused)
 	return m
 }
 
@@ -48,6 +50,7 @@ func (m *metrics) follow(set *rules.Set) {
 			m.ticks.WithLabelValues(g.Name, string(status))
 		}
 		m.retries.WithLabelValues(g.Name)
+		m.ahead.WithLabelValues(g.Name)
 		for _, rule := range g.Rules {
 			for _, state := range []alert.State{alert.Firing, alert.Resolved, alert.NoData, alert.QueryError} {
 				m.alerts.WithLabelValues(rule.Name, string(state))

@@ -32,6 +32,20 @@ func (l *Ledger) Last() time.Time { return l.last }
 // Next is the tick to account for now; zero where none will ever be due.
 func (l *Ledger) Next() time.Time { return l.Schedule.Next(l.last) }
 
+// aheadAtMost is how far the last tick may lie ahead of the clock: clocks of two processes differ by less.
+const aheadAtMost = 5 * time.Minute
+
+// Rewind goes on from now where the last tick lies further ahead than clocks differ: it was stored by a clock that was wrong, and nothing would
+// be due until then. It returns how far ahead that was; 0: it was not.
+func (l *Ledger) Rewind(now time.Time) time.Duration {
+	ahead := l.last.Sub(now)
+	if ahead <= aheadAtMost || l.n == 0 {
+		return 0
+	}
+	l.last = now
+	return ahead
+}
+
 // Standing is the latest transition of each alert of the group, by fingerprint. It is not to be changed.
 func (l *Ledger) Standing() map[string]alert.Transition { return l.before }
 

@@ -46,7 +46,7 @@ var sabotages = []sabotage{
 	{
 		name: "links-not-deduplicated", replicas: 1,
 		edits: []edit{
-			{"warehouse/views/05_contract_signals.sql", "    FROM link_versions FINAL\n", "    FROM link_versions\n"},
+			{"warehouse/views/03_contract_attempts.sql", "FROM link_versions FINAL\n", "FROM link_versions\n"},
 			// Upkeep writes only what differs, so that little would stand twice.
 			{"warehouse/queries/upkeep_links.sql", "WHERE (found.known_to != stored.known_to OR found.digest != stored.digest)\n", "WHERE true\n"},
 		},
