@@ -234,7 +234,7 @@ func (l *leader) catchUp(ctx context.Context, until time.Time, progress func(don
 func (l *leader) wait(ctx context.Context, by time.Time) (lacking string, err error) {
 	l.waiting.Lock()
 	defer l.waiting.Unlock()
-	if !by.After(l.waited) {
+	if !by.After(l.waited) && !l.waited.After(l.Clock()) { // unless the clock was set back
 		return l.lacking, nil
 	}
 	asked, topics, limits := l.Clock(), l.Kafka.Topics(), l.Config.Evaluate
