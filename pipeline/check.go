@@ -34,15 +34,37 @@ func Examine(ctx context.Context, config Config, report Report) {
 		report(fmt.Sprintf("Kafka at %v", config.Kafka.Brokers), err)
 	} else {
 		examineKafka(ctx, config, kafka, report, broken)
-		if wanted := kafka.Topics().OfRules(set.Topics()); len(wanted) > 0 && kafka.Check(ctx) == nil { // a mistyped one gets no alert
-			differences, err := kafka.DescribeTopics(ctx, wanted)
-			report("topics that rules name", errors.Join(err, broken(differences)))
+		if len(kafka.Topics().OfRules(set.Topics())) > 0 && kafka.Check(ctx) == nil {
+			report("topics that rules name", ruleTopics(ctx, kafka, set))
 		}
 		kafka.Close()
 	}
 	for _, d := range outside(config, nil) {
 		report(d.Name()+" answers", d.Check(ctx))
 	}
+}
+
+// ruleTopics says which topics that rules name cannot be written to: a mistyped one gets no alert.
+func ruleTopics(ctx context.Context, kafka *broker.Connection, set *rules.Set) error {
+	wanted := kafka.Topics().OfRules(set.Topics())
+	if len(wanted) == 0 {
+		return nil
+	}
+	differences, err := kafka.DescribeTopics(ctx, wanted)
+	if err = errors.Join(err, broken(differences)); err != nil {
+		return fmt.Errorf("looking at the topics that rules name: %w", err)
+	}
+	return nil
+}
+
+// CheckRuleTopics is ruleTopics for who has no connection.
+func CheckRuleTopics(ctx context.Context, config Config, set *rules.Set) error {
+	kafka, err := broker.Connect(config.Kafka)
+	if err != nil {
+		return err
+	}
+	defer kafka.Close()
+	return ruleTopics(ctx, kafka, set)
 }
 
 // Check refuses to start where Kafka or ClickHouse cannot be reached or is not as we need it: it returns the first failure.

@@ -108,7 +108,7 @@ func (v *evaluation) open(ctx context.Context, patient bool) error {
 		}
 	}
 	for _, ledger := range ledgers {
-		v.groups = append(v.groups, &ruleGroup{Ledger: ledger})
+		v.groups = append(v.groups, &ruleGroup{Ledger: ledger, since: v.since})
 	}
 	return v.retry(ctx, "", patient, func() error {
 		entries, err := v.engine.Retire(ctx, ledgers, now)

@@ -49,7 +49,7 @@ type known interface {
 type ruleGroup struct {
 	mu sync.Mutex
 	*engine.Ledger
-	since time.Time // where the clock was set back: ticks due from here on are attended too
+	since time.Time // ticks due before were unattended
 }
 
 // follow is the loop of one group.
@@ -89,11 +89,7 @@ func (v *evaluation) due(g *ruleGroup) (due, now time.Time) {
 
 // account evaluates a due tick or records it as missed, by the group's catch_up, until that is stored.
 func (v *evaluation) account(ctx context.Context, g *ruleGroup, due, now time.Time, patient bool) error {
-	since := v.since
-	if !g.since.IsZero() && g.since.Before(since) {
-		since = g.since
-	}
-	tick := g.Plan(due, since, now)
+	tick := g.Plan(due, g.since, now)
 	tick.Unattended = tick.Unattended && !v.notifyAll
 	return v.retry(ctx, g.Group.Name, patient, func() error { return v.tick(ctx, g, tick) })
 }

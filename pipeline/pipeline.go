@@ -66,7 +66,7 @@ func Open(config Config, clock func() time.Time) (*Pipeline, error) {
 	}
 	metrics := newMetrics(registry)
 	metrics.follow(book.set)
-	book.warehouse, book.metrics = store, metrics
+	book.warehouse, book.kafka, book.metrics = store, kafka, metrics
 	topics := kafka.Topics()
 	host, _ := os.Hostname()
 	return &Pipeline{

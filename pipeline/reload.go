@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aftershock/aftershock/broker"
 	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/rules"
 )
@@ -24,6 +25,7 @@ type rulebook struct {
 		rules.Explainer
 		Ping(context.Context) error
 	}
+	kafka   *broker.Connection
 	metrics *metrics
 
 	mu   sync.Mutex
@@ -111,6 +113,9 @@ func (b *rulebook) look(ctx context.Context) {
 		b.metrics.rulesRefused.Set(1)
 		slog.Error("rule files changed and are refused as a whole; the old rules go on: try `aftershock rules check`", "error", err)
 		return
+	}
+	if err := ruleTopics(ctx, b.kafka, set); err != nil {
+		slog.Warn("what changed rules have to tell waits in the log for their topics", "error", err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

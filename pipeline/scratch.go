@@ -73,27 +73,23 @@ func (s *Scratch) Store(ctx context.Context, events []rules.TestEvent) error {
 			Headers: []broker.Header{broker.KnownAt(e.KnownAt)},
 		}
 		s.offsets[tp]++
-		switch e.Kind {
-		case "deal":
-			deal, rejection := s.enrichment.DealEvent(&record)
-			switch {
-			case rejection == nil:
-				deals = append(deals, deal)
-			case e.Raw:
-				refused = append(refused, deadletter.Rejected(&record, *rejection, "deals", e.KnownAt))
-			default:
-				return fmt.Errorf("a deal of the test: %w\n%s", rejection, e.Value)
-			}
-		case "ticket":
-			ticket, rejection := s.enrichment.TicketEvent(&record)
-			switch {
-			case rejection == nil:
-				tickets = append(tickets, ticket)
-			case e.Raw:
-				refused = append(refused, deadletter.Rejected(&record, *rejection, "tickets", e.KnownAt))
-			default:
-				return fmt.Errorf("a ticket of the test: %w\n%s", rejection, e.Value)
-			}
+		var deal churn.DealEvent
+		var ticket churn.TicketEvent
+		var rejection *churn.Rejection
+		if e.Kind == "deal" {
+			deal, rejection = s.enrichment.DealEvent(&record)
+		} else {
+			ticket, rejection = s.enrichment.TicketEvent(&record)
+		}
+		switch {
+		case rejection != nil && e.Raw:
+			refused = append(refused, deadletter.Rejected(&record, *rejection, e.Kind+"s", e.KnownAt))
+		case rejection != nil:
+			return fmt.Errorf("a %s of the test: %w\n%s", e.Kind, rejection, e.Value)
+		case e.Kind == "deal":
+			deals = append(deals, deal)
+		default:
+			tickets = append(tickets, ticket)
 		}
 	}
 	if err := s.StoreDeals(ctx, "", deals); err != nil {

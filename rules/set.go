@@ -93,6 +93,14 @@ func (g *Group) Rule(name string) *Rule {
 	return nil
 }
 
+// Rules counts the rules of all groups.
+func (s *Set) Rules() (n int) {
+	for _, g := range s.Groups {
+		n += len(g.Rules)
+	}
+	return n
+}
+
 // Topics returns the default names of the topics that the set publishes to, sorted; of no set none.
 func (s *Set) Topics() []string {
 	if s == nil {

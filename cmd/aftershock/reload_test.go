@@ -113,6 +113,21 @@ func TestRulesAreReloaded(t *testing.T) {
 		Removed 1:firing/condition_met 1:resolved/rule_removed
 		Threshold 1:firing/condition_met 1:resolved/condition_cleared 2:firing/condition_met`)
 	s.is(t, "SELECT count() FROM alert_log WHERE tick_reason LIKE '%nobody%'", "0")
+
+	// A topic that nobody made is named; the rules come into force, for what they have to tell waits for it in the log.
+	write(t, path, ruleFile("g", kept, pending, "Mistyped | severity: info; topic: churn.alrets.nobody | "+row))
+	if err := s.refused(t, "rules", "check", path); err == nil || !strings.Contains(err.Error(), "churn.alrets.nobody") {
+		t.Errorf("rules check says %v", err)
+	}
+	comes(`Kept 1:firing/condition_met
+		Mistyped 1:firing/condition_met
+		New 1:firing/condition_met 1:resolved/rule_removed
+		Pending 1:pending/waiting_for
+		Removed 1:firing/condition_met 1:resolved/rule_removed
+		Threshold 1:firing/condition_met 1:resolved/condition_cleared 2:firing/condition_met 2:resolved/rule_removed`)
+	if refused(t, p) != 0 {
+		t.Error("the rules are refused")
+	}
 }
 
 // refused is the gauge of refused rules.

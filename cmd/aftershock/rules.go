@@ -39,14 +39,14 @@ func rulesCheck() *cobra.Command {
 			return err
 		}
 		defer done()
-		if err := rules.Check(c.Context(), set, w); err != nil {
+		err = rules.Check(c.Context(), set, w)
+		if err == nil && !useEmbedded {
+			err = pipeline.CheckRuleTopics(c.Context(), config, set)
+		}
+		if err != nil {
 			return err
 		}
-		n := 0
-		for _, g := range set.Groups {
-			n += len(g.Rules)
-		}
-		fmt.Fprintf(c.OutOrStdout(), "%s in %s: no mistakes\n", counted(n, "rule"), counted(len(set.Groups), "group"))
+		fmt.Fprintf(c.OutOrStdout(), "%s in %s: no mistakes\n", counted(set.Rules(), "rule"), counted(len(set.Groups), "group"))
 		return nil
 	}
 	return c

@@ -10,6 +10,8 @@ var oddFacts = subject{"odd-facts", "one odd fact or one large client does not s
 	{"arithmetic: a large price shows its true yearly value", "TestALargePriceShowsItsTrueYearlyValue passes", passes("./cmd/aftershock", "TestALargePriceShowsItsTrueYearlyValue")},
 	{"one bad row holds its own alert alone", "TestABadRowHoldsItsOwnAlert passes", passes("./rules/engine", "TestABadRowHoldsItsOwnAlert")},
 	{"a topic that is not there holds up no other, over restarts, and gets everything when it is there", "TestATopicFailsAlone passes", passes("./publish", "TestATopicFailsAlone")},
+	{"a topic that rules name and nobody made is told by rules check, and changed rules go on", "TestRulesAreReloaded passes", passes("./cmd/aftershock", "TestRulesAreReloaded")},
+	{"sizes: long names that an older build stored are linked and alerted", "TestLongNamesOfAnOlderBuildLinkAndAlert passes", passes("./warehouse", "TestLongNamesOfAnOlderBuildLinkAndAlert")},
 	{"large accounts: what is stored and what linking costs is attempts plus deals, and the links are those of the plain rule", "TestLinkAccountIsThePlainRule passes",
 		passes("./churn/links", "TestLinkAccountIsThePlainRule")},
 	{"large accounts: contracts are reopened as often as their links say", "TestContractsAreReopenedAsOftenAsTheirLinksSay passes",
