@@ -116,6 +116,7 @@ var fenced = []struct {
 	{"github.com/itchyny/gojq", []string{"sources"}, "mappings are a matter of sources"},
 	{"github.com/goccy/go-yaml", []string{"rules", "config"}, "YAML is read where a person writes it: rules and configuration"},
 	{"github.com/caarlos0/env", []string{"config"}, "parts are given their configuration and never look for it"},
+	{"github.com/klauspost/compress", []string{"broker"}, "what is compressed ends where records are read"},
 	{"gonum.org/v1/gonum", []string{"churn/outcomes"}, "statistics are told in one place, with the intervals that belong to them"},
 	{"github.com/spf13/cobra", []string{"cmd/aftershock"}, "parts do not know that there is a command line"},
 	{"github.com/jedib0t/go-pretty", []string{"cmd/aftershock", "demo"}, "what a person sees in a terminal is made in cmd"},

@@ -45,6 +45,28 @@ var Forever = time.Date(2250, 1, 1, 0, 0, 0, 0, time.UTC)
 // Span is the time during which something was the present, as known here: From inclusive, To exclusive.
 type Span struct{ From, To time.Time }
 
+// Overlap is the time that two spans share, if they do.
+func (s Span) Overlap(o Span) (both Span, ok bool) {
+	both = Span{Later(s.From, o.From), Earlier(s.To, o.To)}
+	return both, both.From.Before(both.To)
+}
+
+// Earlier is the earlier of two instants.
+func Earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Later is the later of two instants.
+func Later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // ContractEnd is the end of a contract that deal d is the base of: ends_at, else closed_at plus its term in calendar
 // months (UTC, clamped to the end of the month), else 365 days. It is never after Forever.
 func ContractEnd(closedAt, endsAt time.Time, termMonths int) time.Time {

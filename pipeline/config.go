@@ -34,7 +34,7 @@ type EvaluateConfig struct {
 	Rules          []string      `yaml:"rules" env:"RULES" doc:"rule files or folders; empty: the built-in rules"`
 	ReloadEvery    time.Duration `yaml:"reload_every" env:"RELOAD_EVERY" doc:"how often rule files are looked at for changes, which come into force without a restart; 0s: never"`
 	HoldoutShare   float64       `yaml:"holdout_share" env:"HOLDOUT_SHARE" doc:"share of accounts, 0..1, whose alerts are stored and not published, so that their effect can be measured"`
-	MaxWait        time.Duration `yaml:"max_wait" env:"MAX_WAIT" doc:"how long a tick waits for records that were produced before it; then it runs marked incomplete"`
+	MaxWait        time.Duration `yaml:"max_wait" env:"MAX_WAIT" doc:"how long a tick waits for records that were produced before it, and then for links to follow from them; then it runs marked incomplete"`
 	MaxLag         int64         `yaml:"max_lag" env:"MAX_LAG" doc:"records that consumers may be behind before a tick runs marked incomplete at once; 0: no limit"`
 	UpkeepEvery    time.Duration `yaml:"upkeep_every" env:"UPKEEP_EVERY" doc:"how often links are brought up to date between ticks"`
 	From           string        `yaml:"from" env:"FROM" doc:"RFC 3339 time from which a new rule group catches up; empty: from its first start"`

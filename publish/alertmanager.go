@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aftershock/aftershock/churn"
 	"github.com/aftershock/aftershock/churn/alert"
 	"github.com/aftershock/aftershock/dial"
 	"github.com/aftershock/aftershock/text"
@@ -224,7 +225,7 @@ func (a *Alertmanager) align(ctx context.Context, ended map[string]alert.Transit
 		if t, over := ended[fingerprint]; over && h.Labels[labelEpisode] == strconv.Itoa(t.Episode) {
 			h.Annotations, shown[fingerprint] = a.annotations(t), true
 		}
-		h.EndsAt = later(now, h.StartsAt)
+		h.EndsAt = churn.Later(now, h.StartsAt)
 		alerts = append(alerts, h)
 	}
 	// Also the end of an alert that is not there: one that was restarted still knows whom it has notified.
@@ -246,13 +247,6 @@ func (a *Alertmanager) align(ctx context.Context, ended map[string]alert.Transit
 		return nil, err
 	}
 	return refused, a.post(ctx, alerts, refused)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }
 
 // held lists what Alertmanager shows of ours in scope, silenced and inhibited or not.

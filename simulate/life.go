@@ -262,7 +262,7 @@ func (c *Config) attempts(l *life, base, chain, term int, horizon time.Time) {
 		return
 	}
 	r := stream(c.Seed, streamAttempts, l.index, chain, term)
-	end := earliest(d.overAt, horizon).Sub(d.closedAt).Hours() / 24
+	end := churn.Earlier(d.overAt, horizon).Sub(d.closedAt).Hours() / 24
 	expected := 0.0
 	for k := 0; k < attemptsPerTerm; k++ {
 		expected += r.ExpFloat64() / rate
@@ -296,13 +296,6 @@ func whenExpected(sum float64) float64 {
 	return from
 }
 
-func earliest(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
 // names draws which contract a ticket names.
 func (c *Config) names(r *rand.Rand, contract int) int {
 	switch weighted(r, c.NamedShare, c.ForeignShare, 1-c.NamedShare-c.ForeignShare) {
@@ -319,7 +312,7 @@ func (c *Config) plainTickets(l *life, lost, horizon time.Time) {
 	r := stream(c.Seed, streamTickets, l.index)
 	end := horizon
 	if !lost.IsZero() {
-		end = earliest(end, lost.Add(30*day))
+		end = churn.Earlier(end, lost.Add(30*day))
 	}
 	for k, at := 0, l.joined; ; k++ {
 		at = at.Add(exponential(r, c.TicketRate))

@@ -201,7 +201,7 @@ func (c *Config) truth(l *life, sum *Summary) []any {
 				a.Contracts = append(a.Contracts, line.ContractID)
 			}
 			sum.Groups[line.Group]++
-			sum.Exposure[line.Group] += earliest(d.overAt, c.To).Sub(d.closedAt).Hours() / year.Hours()
+			sum.Exposure[line.Group] += churn.Earlier(d.overAt, c.To).Sub(d.closedAt).Hours() / year.Hours()
 			if d.overAt.Before(c.To) {
 				line.OverAt = encodeTime(d.overAt)
 			}

@@ -43,7 +43,7 @@ func TestHazardRatioIsRecovered(t *testing.T) {
 				if !d.base() {
 					continue
 				}
-				days := earliest(d.overAt, c.To).Sub(d.closedAt).Hours() / 24
+				days := churn.Earlier(d.overAt, c.To).Sub(d.closedAt).Hours() / 24
 				losses[d.group].risk += days
 				losses[d.group].events += one(!d.lostAt.IsZero())
 				attempts[d.group].risk += attemptsBy(days)

@@ -7,34 +7,18 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// setAside are the accounts that are too large to be linked, as the keeper of the links knows them.
-type setAside struct {
-	mu       sync.Mutex
-	accounts map[string]bool // replaced and never changed
-}
-
-func (a *setAside) get() map[string]bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.accounts
-}
-
-func (a *setAside) set(accounts map[string]bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.accounts = accounts
-}
-
-func (a *setAside) count() int { return len(a.get()) }
-
 // SetAside returns the accounts whose links are no longer brought up to date. The caller does not change them.
-func (l *Links) SetAside() map[string]bool { return l.aside.get() }
+func (l *Links) SetAside() map[string]bool {
+	if accounts := l.aside.Load(); accounts != nil {
+		return *accounts
+	}
+	return nil
+}
 
 // openAside reads which accounts were set aside, and links those that are no longer too large: the bounds may have been raised.
 func (l *Links) openAside(ctx context.Context) error {
@@ -46,7 +30,7 @@ func (l *Links) openAside(ctx context.Context) error {
 	for _, a := range stored {
 		accounts[a.account] = true
 	}
-	l.aside.set(accounts)
+	l.aside.Store(&accounts)
 	if len(accounts) == 0 {
 		return nil
 	}
@@ -61,7 +45,7 @@ func (l *Links) openAside(ctx context.Context) error {
 
 // setAside notes which accounts of a step are too large, and says so when they come to be and when they no longer are.
 func (l *Links) setAside(ctx context.Context, s step, large []aside) error {
-	was, is := l.aside.get(), map[string]bool{}
+	was, is := l.SetAside(), map[string]bool{}
 	maps.Copy(is, was)
 	for _, account := range s.accounts {
 		delete(is, account)
@@ -88,7 +72,7 @@ func (l *Links) setAside(ctx context.Context, s step, large []aside) error {
 			slog.Info("an account is no longer set aside: it is linked again", "account", account)
 		}
 	}
-	l.aside.set(is)
+	l.aside.Store(&is)
 	return nil
 }
 
@@ -124,5 +108,5 @@ func (w *Warehouse) CheckAccounts(ctx context.Context) error {
 	if more := len(stored) - most; more > 0 {
 		errs = append(errs, fmt.Errorf("and %d more: see the view set_aside_accounts", more))
 	}
-	return errors.Join(slices.Clip(errs)...)
+	return errors.Join(errs...)
 }

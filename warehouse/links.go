@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -28,7 +29,7 @@ type Links struct {
 	epoch     epoch
 	pass      uint32 // within the epoch
 	done      map[churn.TopicPartition]taken
-	aside     setAside
+	aside     atomic.Pointer[map[string]bool] // accounts that are too large; replaced and never changed
 	updating  sync.Mutex
 	around    func(name string, statement func() error) error // nil outside tests
 }
@@ -113,7 +114,7 @@ type span struct{ from, to int64 }
 func (l *Links) Update(ctx context.Context, committed map[churn.TopicPartition]int64) (total LinksResult, err error) {
 	l.updating.Lock()
 	defer l.updating.Unlock()
-	defer func() { total.SetAside = l.aside.count() }()
+	defer func() { total.SetAside = len(l.SetAside()) }()
 	// After a failure a statement may still be running: a new epoch waits for it to end.
 	if l.epoch.over {
 		if err := l.open(ctx); err != nil {

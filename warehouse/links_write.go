@@ -36,7 +36,7 @@ type inForce struct {
 
 // found is how attempts and contracts of a step's accounts hang together.
 type found struct {
-	accounts  []string
+	accounts  []string  // sorted; without those that are set aside
 	aside     []aside   // accounts that are too large
 	inForce   []inForce // of accounts where an attempt reopens whatever was in force
 	links     []linked
@@ -46,14 +46,14 @@ type found struct {
 // link writes the links that follow from a step's deals and attempts, and returns how many rows that were. When contracts were in
 // force comes first: views read it with the links.
 func (l *Links) link(ctx context.Context, s step) (written int, err error) {
-	f, err := l.find(ctx, s)
+	f, err := l.linkAccounts(ctx, s)
 	if err != nil {
 		return 0, err
 	}
 	if err := l.setAside(ctx, s, f.aside); err != nil {
 		return 0, err
 	}
-	if accounts := f.read(s); len(accounts) > 0 {
+	if accounts := f.placed(s); len(accounts) > 0 {
 		if _, err := writeParts(ctx, l, "upkeep_in_force", &inForceRows, f.inForce, s, accounts); err != nil {
 			return 0, err
 		}
@@ -65,10 +65,13 @@ func (l *Links) link(ctx context.Context, s step) (written int, err error) {
 	return written, err
 }
 
-// read returns the accounts of which it is known when all contracts were in force: those where that is found to matter, and those whose
+// placed returns the accounts of which it is written anew when contracts were in force: those where that matters, and those whose
 // attempts were all looked at, where it may no longer.
-func (f *found) read(s step) []string {
-	accounts := slices.DeleteFunc(slices.Clone(s.whole), func(account string) bool { return !slices.Contains(f.accounts, account) })
+func (f *found) placed(s step) []string {
+	accounts := slices.DeleteFunc(slices.Clone(s.whole), func(account string) bool {
+		_, linked := slices.BinarySearch(f.accounts, account)
+		return !linked
+	})
 	for _, in := range f.inForce {
 		accounts = append(accounts, in.account)
 	}
@@ -76,8 +79,8 @@ func (f *found) read(s step) []string {
 	return slices.Compact(accounts)
 }
 
-// find reads a step's deals and attempts and links them, account by account.
-func (l *Links) find(ctx context.Context, s step) (f found, err error) {
+// linkAccounts reads a step's deals and attempts and links them, account by account.
+func (l *Links) linkAccounts(ctx context.Context, s step) (f found, err error) {
 	var deals map[string][]links.DealVersion
 	var attempts map[string][]links.AttemptVersion
 	g, together := errgroup.WithContext(ctx)
@@ -142,8 +145,7 @@ func (r unlinked) key() rowKey { return rowKey{account: r.account, id: r.TicketI
 const rowsPerPart = 20_000
 
 // writeParts writes the rows of some accounts in parts, one after the other: each statement compares what it is sent with what is
-// stored of them between two ids.
-// Sorted, the same rows are the same bytes in every run.
+// stored of them between two ids. Sorted, the same rows are the same bytes in every run.
 func writeParts[R interface{ key() rowKey }](ctx context.Context, l *Links, name string, t *table[R], rows []R, s step, accounts []string) (written int, err error) {
 	slices.SortFunc(rows, func(a, b R) int { return a.key().compare(b.key()) })
 	var after, upto rowKey

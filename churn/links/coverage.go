@@ -67,7 +67,7 @@ type run struct {
 func (c *coverage) during(span churn.Span) (runs []run) {
 	from := span.From
 	put := func(to time.Time, s state) {
-		if to = earlier(to, span.To); !from.Before(to) {
+		if to = churn.Earlier(to, span.To); !from.Before(to) {
 			return
 		}
 		if n := len(runs) - 1; n >= 0 && runs[n].state == s {

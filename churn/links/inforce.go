@@ -123,7 +123,7 @@ func (c *contract) stretches() []*stretch {
 			d := c.changes[0].deal
 			c.apply(c.changes[0])
 			// What it was and is until the next base, no other deal can change.
-			from, to = earlier(from, d.ClosedAt), later(to, c.nextBase(d.ClosedAt))
+			from, to = churn.Earlier(from, d.ClosedAt), churn.Later(to, c.nextBase(d.ClosedAt))
 		}
 		if had != c.won() {
 			from, to = time.Time{}, endOfTime
@@ -173,7 +173,7 @@ func (c *contract) conditions(from, to time.Time) (out []piece) {
 		return nil
 	}
 	add := func(state state, d *DealVersion, begin, end time.Time) {
-		p := piece{condition: condition{state: state}, from: later(begin, from), to: earlier(end, to)}
+		p := piece{condition: condition{state: state}, from: churn.Later(begin, from), to: churn.Earlier(end, to)}
 		if state == inForce {
 			p.deal, p.closed = d.DealID, d.ClosedAt
 		}
@@ -193,8 +193,8 @@ func (c *contract) conditions(from, to time.Time) (out []piece) {
 			next = rule[i+1].ClosedAt
 		}
 		end, loss := d.EndsAt.Add(churn.Grace), c.lossAfter(d)
-		add(inForce, d, d.ClosedAt, earlier(earlier(end, loss), next))
-		add(expired, d, later(end, d.ClosedAt), earlier(loss, next))
+		add(inForce, d, d.ClosedAt, churn.Earlier(churn.Earlier(end, loss), next))
+		add(expired, d, churn.Later(end, d.ClosedAt), churn.Earlier(loss, next))
 		add(lost, d, loss, next)
 	}
 	return out
@@ -262,7 +262,7 @@ func (c *contract) replace(from, to time.Time, with []piece, now time.Time) {
 	}
 	if n := len(touched) - 1; n >= 0 && touched[n].to.After(to) {
 		p := touched[n]
-		p.from = later(p.from, to)
+		p.from = churn.Later(p.from, to)
 		put(p)
 	}
 	c.pieces = slices.Replace(c.pieces, first, last, middle...)
@@ -290,17 +290,11 @@ type pair struct {
 func across(was, is []piece, from, to time.Time) (pairs []pair) {
 	for at := from; at.Before(to); {
 		p := pair{from: at, to: to}
-		for _, side := range []struct {
-			row *[]piece
-			is  **piece
-		}{{&was, &p.was}, {&is, &p.is}} {
-			for len(*side.row) > 0 && !(*side.row)[0].to.After(at) {
-				*side.row = (*side.row)[1:]
-			}
-			if len(*side.row) > 0 {
-				*side.is = &(*side.row)[0]
-				p.to = earlier(p.to, (*side.row)[0].to)
-			}
+		if was = endingAfter(was, at); len(was) > 0 {
+			p.was, p.to = &was[0], churn.Earlier(p.to, was[0].to)
+		}
+		if is = endingAfter(is, at); len(is) > 0 {
+			p.is, p.to = &is[0], churn.Earlier(p.to, is[0].to)
 		}
 		pairs = append(pairs, p)
 		at = p.to
@@ -308,18 +302,11 @@ func across(was, is []piece, from, to time.Time) (pairs []pair) {
 	return pairs
 }
 
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
+func endingAfter(row []piece, at time.Time) []piece {
+	for len(row) > 0 && !row[0].to.After(at) {
+		row = row[1:]
 	}
-	return a
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	return row
 }
 
 func byClose(d, e DealVersion) int {

@@ -35,7 +35,7 @@ const (
 	ByAccount  Basis = "account"
 )
 
-// InForce says that a contract was in force for attempts made from From until, and without, Until, during the span in which that was
+// InForce says that a contract was in force for attempts made from Since until, and without, Till, during the span in which that was
 // the present. Several of one contract never overlap in both.
 type InForce struct {
 	churn.Span
@@ -173,7 +173,7 @@ func (p *present) join(a *AttemptVersion, i int) (j joined) {
 	}
 	rest := a.Span
 	for _, s := range named {
-		span, ok := overlap(rest, s.known)
+		span, ok := rest.Overlap(s.known)
 		if !ok {
 			continue
 		}
@@ -210,15 +210,4 @@ func (j *joined) miss(u Unmatched) {
 		}
 	}
 	j.unmatched = append(j.unmatched, u)
-}
-
-func overlap(a, b churn.Span) (both churn.Span, ok bool) {
-	both = a
-	if b.From.After(a.From) {
-		both.From = b.From
-	}
-	if b.To.Before(a.To) {
-		both.To = b.To
-	}
-	return both, both.From.Before(both.To)
 }

@@ -205,7 +205,7 @@ func TestLinkAccountIsThePlainRule(t *testing.T) {
 		}
 		for i, a := range account.InForce {
 			for _, b := range account.InForce[i+1:] {
-				if _, both := overlap(a.Span, b.Span); both && a.ContractID == b.ContractID && a.Since.Before(b.Till) && b.Since.Before(a.Till) {
+				if _, both := a.Span.Overlap(b.Span); both && a.ContractID == b.ContractID && a.Since.Before(b.Till) && b.Since.Before(a.Till) {
 					t.Fatalf("in force twice: %+v and %+v", a, b)
 				}
 			}

@@ -165,7 +165,7 @@ func every(a Account) (all []Link) {
 			continue
 		}
 		for _, f := range a.InForce {
-			span, ok := overlap(l.Span, f.Span)
+			span, ok := l.Span.Overlap(f.Span)
 			if ok && !l.AttemptAt.Before(f.Since) && l.AttemptAt.Before(f.Till) {
 				all = append(all, Link{span, f.ContractID, f.DealID, l.TicketID, l.AttemptAt, l.AttemptAt.Sub(f.ClosedAt), l.Basis, l.Attempt})
 			}

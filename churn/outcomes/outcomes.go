@@ -195,14 +195,14 @@ func (s Span) cohort(terms []churn.Term, said sayings) *cohort {
 	c := &cohort{}
 	accounts := map[string]int{}
 	for _, t := range terms {
-		from, to := later(t.ClosedAt, s.From), s.To
+		from, to := churn.Later(t.ClosedAt, s.From), s.To
 		if t.Fate != churn.Open {
-			to = earlier(to, t.OverAt)
+			to = churn.Earlier(to, t.OverAt)
 		}
 		bad := t.EndedBadly()
 		wrong := s.contains(bad)
 		if !bad.IsZero() {
-			to = earlier(to, bad)
+			to = churn.Earlier(to, bad)
 		}
 		if !from.Before(to) {
 			continue
@@ -215,7 +215,7 @@ func (s Span) cohort(terms []churn.Term, said sayings) *cohort {
 		scale := func(at time.Time) float64 { return days(at.Sub(t.EndsAt)) }
 		for at := from; at.Before(to); {
 			alerted, until := s.alertedAt(said.about(t), at)
-			until = earlier(until, to)
+			until = churn.Earlier(until, to)
 			c.stays = append(c.stays, stay{account: account, alerted: alerted, from: scale(at), to: scale(until), wrong: wrong && until.Equal(to)})
 			at = until
 		}
@@ -239,18 +239,4 @@ func (s Span) alertedAt(times []time.Time, at time.Time) (alerted bool, until ti
 		return false, times[i]
 	}
 	return false, s.To
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

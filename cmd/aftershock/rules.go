@@ -22,7 +22,7 @@ func rulesCheck() *cobra.Command {
 	var useEmbedded bool
 	c := &cobra.Command{
 		Use: "check [FILE|FOLDER...]", Short: "Read rule files strictly and ask ClickHouse to explain every query",
-		Long: "Check reports everything that is wrong at once, with file, line and column. Without files it checks the built-in rules.",
+		Long: "Check reports everything that is wrong at once, with file, line and column, then topics of rules that are not there. Without files it checks the built-in rules.",
 	}
 	c.Flags().BoolVar(&useEmbedded, "embedded", false, "ask an embedded ClickHouse instead of the configured one")
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -377,16 +377,7 @@ groups:
 
 // Of an account that is set aside nothing begins, ends or is told again; the others go on, and it does when it is linked again.
 func TestAlertsOfAnAccountThatIsSetAsideHold(t *testing.T) {
-	set, err := rules.Load(rules.Document{Name: "t.yaml", Data: []byte(`
-groups:
-  - name: g
-    schedule: "0 6 * * *"
-    rules:
-      - {alert: R, query: SELECT 1, identity: [account_id, contract_id], repeat_every: 2d}
-`)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := load(t, `groups: [{name: g, schedule: "0 6 * * *", rules: [{alert: R, query: SELECT 1, identity: [account_id, contract_id], repeat_every: 2d}]}]`)
 	r := set.Rule("R")
 	before := prior{}
 	var log []string

@@ -65,7 +65,11 @@ func world(now time.Time) []keyed {
 		id := fmt.Sprintf("client-%05d", i)
 		all = append(all, keyed{true, id, contract(r, id, id+"-C", day(300), i%8 == 0)}, keyed{false, id, asked(id, id+"-T", "", day(150), i%attemptEvery == 0)})
 	}
-	for id, share := range map[string]int{"large": 1, "tenth": tenth} {
+	for _, of := range []struct {
+		id    string
+		share int
+	}{{"large", 1}, {"tenth", tenth}} {
+		id, share := of.id, of.share
 		for i := range largeDeals / share {
 			all = append(all, keyed{true, id, contract(r, id, fmt.Sprintf("%s-C%d", id, i), day(300), i%4 == 0)})
 		}
